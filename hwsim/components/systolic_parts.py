@@ -1,0 +1,243 @@
+"""What the parts of a systolic machine declare: parameters, actions, storages; and the family's dataflows and options.
+
+Actions are those that the machine counts; what each costs stands in the architecture's YAML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from hwsim.components import registry
+from hwsim.components.registry import (
+    Action,
+    Bandwidth,
+    Bits,
+    Count,
+    Family,
+    Parameters,
+    Seconds,
+    Width,
+    component,
+    family,
+)
+
+FAMILY = "systolic"
+OPERANDS = ("weights", "inputs", "outputs", "psums", "membranes")
+Zeros = Literal["ignored", "gated", "skipped"]
+
+
+@component("dram_channel", families=(FAMILY,))
+class DramChannel:
+    """One DRAM channel: a latency per transfer, then bursts at the bandwidth."""
+
+    class Parameters(registry.Parameters):
+        bandwidth: Bandwidth
+        latency: Seconds
+        burst: Bits
+
+    actions: ClassVar = {
+        "read": Action("a burst read", granule="burst"),
+        "write": Action("a burst written", granule="burst"),
+    }
+
+
+@component("sram", families=(FAMILY,))
+class Sram:
+    """An on-chip buffer. Consecutive bytes of one line by one port are one access."""
+
+    class Parameters(registry.Parameters):
+        capacity: Bits
+        line: Bits
+        banks: Count = 1
+        read_ports: Count = 1
+        write_ports: Count = 1
+
+        @field_validator("line")
+        @classmethod
+        def _fits(cls, line: int, info: Any) -> int:
+            capacity = info.data.get("capacity")
+            if capacity is not None and capacity % line:
+                raise ValueError(f"a capacity of {capacity // 8} B is no whole number of lines of {line // 8} B")
+            return line
+
+    actions: ClassVar = {
+        "read": Action("a line read", granule="line"),
+        "write": Action("a line written", granule="line"),
+    }
+
+
+@component("pe_array", families=(FAMILY,), physical=False)
+class PeArray:
+    """The arrangement of PEs: rows, columns, and how a fold runs on them. Area and leakage are those of the PEs."""
+
+    class Parameters(registry.Parameters):
+        rows: Count
+        columns: Count
+        spad_slice: Count = 9
+        fold_overlap: bool = False
+
+    actions: ClassVar[dict[str, Action]] = {}
+
+
+@component("processing_element", families=(FAMILY,))
+class ProcessingElement:
+    """One PE: accumulator, adder, scratchpads."""
+
+    class Parameters(registry.Parameters):
+        weight_bits: Width
+        psum_bits: Width
+        weight_spad: Bits
+        spike_spad: Bits
+        psum_spad: Bits
+
+    actions: ClassVar = {
+        "accumulate": Action("a weight added to the psum register"),
+        "multiply_accumulate": Action("a word times a weight added to the psum register", required=False),
+        "activate": Action("an activation rectified and rounded (no neuron)", required=False),
+        "shift": Action("the weight register shifted by one bit plane"),
+        "clock": Action("a cycle of what is always clocked"),
+        "weight_spad_read": Action("a weight read from its scratchpad"),
+        "weight_spad_write": Action("a weight written to its scratchpad"),
+        "spike_spad_read": Action("a word of spikes read from its scratchpad"),
+        "spike_spad_write": Action("a word of spikes written to its scratchpad"),
+        "psum_spad_read": Action("a psum read from its scratchpad"),
+        "psum_spad_write": Action("a psum written to its scratchpad"),
+    }
+    storages = ("weight_spad", "spike_spad", "psum_spad")
+
+
+@component("lif_unit", families=(FAMILY,))
+class LifUnit:
+    """One LIF unit: adds the current to the leaked membrane, compares, resets."""
+
+    class Parameters(registry.Parameters):
+        membrane_bits: Width
+        compare_bits: Width
+        threshold_bits: Width
+
+    actions: ClassVar = {
+        "update": Action("a neuron updated for one timestep"),
+        "clock": Action("a cycle of what is always clocked"),
+    }
+
+
+@component("pool_unit", families=(FAMILY,))
+class PoolUnit:
+    """Pools words of spikes at the drain of the output buffer."""
+
+    class Parameters(registry.Parameters):
+        word_bits: Width
+
+    actions: ClassVar = {
+        "or": Action("two words of spikes joined (max pooling)"),
+        "add": Action("a count added (average and sum pooling)"),
+    }
+
+
+@component("zero_detector", families=(FAMILY,))
+class ZeroDetector:
+    """Looks whether all rows (or columns) of a slot are zero; used where zeros are skipped."""
+
+    class Parameters(registry.Parameters):
+        width: Width
+
+    actions: ClassVar = {"detect": Action("a slot looked at")}
+
+
+@component("entropy_unit", families=(FAMILY,))
+class EntropyUnit:
+    """The confidence of a decision: softmax by table look-up and the entropy of it, for early exit."""
+
+    class Parameters(registry.Parameters):
+        cycles_per_class: Count
+        operand_bits: Width
+
+    actions: ClassVar = {"evaluate": Action("one class of one check")}
+
+
+class EarlyExit(Parameters):
+    """Stop when the entropy of the accumulated output, divided by its largest value, falls below the threshold."""
+
+    threshold: float = Field(ge=0, le=1)
+    block: Count = 1
+
+
+class Membrane(Parameters):
+    """How a LIF unit stores its ``membrane_bits``: two's complement, in steps of a fraction of the threshold."""
+
+    step_fraction: float = Field(default=1 / 32, gt=0, le=1)
+    rounding: Literal["nearest_even"] = "nearest_even"
+    saturate: bool = True
+
+
+class Options(Parameters):
+    """Options of systolic machines; the defaults are those of ``arch/sata.yaml``."""
+
+    zero_spikes: Zeros = "gated"
+    zero_weights: Zeros = "ignored"
+    lif_sharing: Count = 1
+    early_exit: EarlyExit | None = None
+    double_buffering: bool = True
+    hold_current: bool = False
+    membrane: Membrane = Membrane()
+    direct_input: Literal["bit_serial", "mac"] = "bit_serial"
+    psum_width: Literal["per_layer", "fixed"] = "per_layer"
+    """per_layer: ``pe.psum_bits``, or more where a layer's worst sum needs it; fixed: a wider sum is an error."""
+    leakage: bool = True
+
+
+class Dataflow(Parameters):
+    """What stays in the PEs, and where the loop over timesteps stands (``time: block``: ``block`` at a time)."""
+
+    stationary: Literal["output", "weight", "input"]
+    time: Literal["network", "layer", "block", "inner"]
+    block: Annotated[int | None, Field(ge=1)] = None
+
+    @model_validator(mode="after")
+    def _block_goes_with_time(self) -> Dataflow:
+        if (self.block is not None) != (self.time == "block"):
+            raise ValueError("'block' is given exactly with 'time: block'")
+        return self
+
+
+def _named(stationary: str, time: str) -> dict[str, Any]:
+    return {"stationary": stationary, "time": time, "block": None}
+
+
+def _check(architecture: Any, report: Callable[[str, str, str], None]) -> None:
+    """What no single value shows: early exit needs the whole network's answer after each block of timesteps."""
+    exits, time = architecture.options["early_exit"], architecture.schedule["time"]
+    if exits is not None and time not in ("network", "block"):
+        hint = "Use {stationary: output, time: network}, or {..., time: block, block: B}."
+        report(
+            "options.early_exit", f"early exit needs a dataflow with time 'network' or 'block', found '{time}'", hint
+        )
+    if architecture.options["direct_input"] == "mac":
+        for name, part in architecture.components.items():
+            if part.class_name == "processing_element" and "multiply_accumulate" not in part.actions:
+                place = f"components.{name}.actions"
+                report(
+                    place,
+                    f"'direct_input: mac' counts the action 'multiply_accumulate' of {name}, which has no price",
+                    "",
+                )
+
+
+SYSTOLIC = family(
+    Family(
+        FAMILY,
+        {
+            "tick-batch": _named("output", "inner"),
+            "os": _named("output", "layer"),
+            "ws": _named("weight", "layer"),
+            "is": _named("input", "layer"),
+        },
+        Dataflow,
+        Options,
+        OPERANDS,
+        _check,
+    )
+)
