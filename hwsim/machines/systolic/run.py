@@ -1,0 +1,170 @@
+"""A workload on a systolic machine: spikes first, then the plan, then sample after sample through the processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+import numpy as np
+
+from hwsim.activity import Activity, SampleOutcome
+from hwsim.errors import SpecError
+from hwsim.kernels.tile import TileResult, call_kernel
+from hwsim.machines.systolic.build import Machine, refuse
+from hwsim.machines.systolic.controller import LayerData, tile_work
+from hwsim.machines.systolic.layers import resolve
+from hwsim.machines.systolic.plan import Schedule, segments
+from hwsim.machines.systolic.schedule import make_schedules
+from hwsim.machines.systolic.simulate import Decision, run_sample
+from hwsim.network.engine import run_sample as run_network
+from hwsim.network.exit import exits
+from hwsim.network.freeze import Frozen, FrozenLayer, freeze
+from hwsim.network.replay import replay
+from hwsim.network.spikes import Spikes
+from hwsim.workload.model import Samples, Workload
+
+PROCESS_LIMIT_SECONDS = 60.0
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be run. ``layers`` [A, B) over layers with weights; ``order_seed`` shuffles the start of processes."""
+
+    samples: int = 1
+    timesteps: int | None = None
+    layers: tuple[int, int] | None = None
+    depth: str = "kernel"
+    force: bool = False
+    seed: int = 0
+    order_seed: int | None = None
+
+
+class Runner:
+    """One machine and one workload, made ready: frozen numbers, chosen nests."""
+
+    def __init__(self, machine: Machine, workload: Workload, request: Request) -> None:
+        self.machine, self.workload, self.request = machine, workload, request
+        self.timesteps = request.timesteps or workload.timesteps
+        self.frozen: Frozen | None = None
+        if workload.kind == "network":
+            self.frozen = freeze(workload, machine.numerics(self.timesteps))
+        works = resolve(workload, machine.psum_bits(workload, self.frozen), machine.weight_bits, machine.mac,
+                        request.layers)
+        refuse(machine.architecture, works, machine.share)
+        if machine.exit_rule is not None and self.frozen is None:
+            raise SpecError(f"{workload.name}: early exit needs a network with weights; this is a {workload.kind} file")
+        self.schedules = make_schedules(machine, works, self.timesteps)
+
+    def run(self, activity: Activity, progress: Progress | None = None) -> Activity:
+        """Simulate the samples asked for; each starts on an idle machine with empty buffers."""
+        self._refuse_slow_process()
+        activity.layers = [layer.name for layer in self.workload.weighted]
+        activity.schedule = self.describe()
+        for number in range(self.request.samples):
+            self._run_one(activity, number)
+            if progress:
+                progress(number + 1, self.request.samples)
+        return activity
+
+    def describe(self) -> list[str]:
+        """The schedule in words: the dataflow, then the nest of each layer."""
+        places = {"pe": "", "buffer": "; membranes wait in the buffer", "dram": "; membranes wait in DRAM"}
+        lines = [self.machine.dataflow.describe()]
+        for s in self.schedules:
+            fold = f"; {s.per_fold} timesteps a fold" if s.shape.inner_timesteps > 1 else ""
+            lines.append(f"{s.work.name}: {s.nest.describe(s.shape)}{fold}; psums {s.work.psum_bits} bit"
+                         f"{places[s.membranes]}")
+        return [*lines, *self.machine.rounding]
+
+    @property
+    def changes_function(self) -> bool:
+        """Whether the machine computes something else than the trained network: membranes, shared units, early exit."""
+        if self.frozen is None:
+            return False
+        spiking = [layer.neuron for layer in self.workload.weighted if layer.neuron.spiking]
+        coarse = any(neuron.membrane is None for neuron in spiking)
+        fewer = self.timesteps != self.workload.timesteps
+        return coarse or fewer or (bool(spiking) and self.machine.share > 1) or self.machine.exit_rule is not None
+
+    def spikes(self, number: int) -> Spikes:
+        """What the network does with sample ``number``, computed, recorded or drawn."""
+        if self.frozen is None:
+            return replay(self.workload, number, self.timesteps, self.request.seed)
+        return run_network(self.frozen, simulated_set(self.workload), number, self.timesteps, seed=self.request.seed,
+                           exit_rule=self.machine.exit_rule)
+
+    def _run_one(self, activity: Activity, number: int) -> None:
+        spikes = self.spikes(number)
+        data = {s.work.index: LayerData(s, _inputs(spikes, s), self._frozen_layer(s), self.timesteps)
+                for s in self.schedules}
+        order = None if self.request.order_seed is None else np.random.default_rng(self.request.order_seed)
+        outcome = run_sample(self.machine, self.schedules, number, activity, timesteps=self.timesteps, data=data,
+                             call=self._tile_call(), decide=self._decision(spikes), classes=self.workload.classes or 1,
+                             order=order)
+        if self.frozen is not None:
+            self._finish(outcome, spikes, data)
+        activity.outcomes.append(outcome)
+
+    def _frozen_layer(self, schedule: Schedule) -> FrozenLayer | None:
+        return None if self.frozen is None else self.frozen.layers[schedule.work.name]
+
+    def _decision(self, spikes: Spikes) -> Decision | None:
+        rule, logits = self.machine.exit_rule, spikes.logits
+        if rule is None or logits is None:
+            return None
+        return lambda timesteps: exits(rule, logits[timesteps - 1], timesteps)
+
+    def _finish(self, outcome: SampleOutcome, spikes: Spikes, data: dict[int, LayerData]) -> None:
+        """Outputs of the tiles must be those of the network: every synaptic operation was done once, in its place."""
+        assert outcome.timesteps == spikes.timesteps, "array and network must stop together"
+        for item in data.values():
+            work, g = item.schedule.work, item.schedule.work.geometry
+            expected = spikes.outputs[work.name][: spikes.timesteps]
+            made = item.outputs[: spikes.timesteps].transpose(0, 2, 1).reshape(-1, g.M * work.groups, g.E, g.F)
+            assert (made == expected).all(), f"layer {work.name}: the tiles do not give the network's outputs"
+        samples = simulated_set(self.workload)
+        outcome.label = int(samples.labels[outcome.sample])
+        outcome.prediction, outcome.output = spikes.prediction, spikes.logits
+
+    def _tile_call(self) -> Callable[..., TileResult]:
+        if self.request.depth == "process":
+            from hwsim.components.array import call_process
+
+            return call_process
+        return call_kernel
+
+    def _refuse_slow_process(self) -> None:
+        """Depth 'process' moves every operand of every cycle; what would take minutes is refused unless forced."""
+        if self.request.depth != "process" or self.request.force:
+            return
+        from hwsim.components.array import estimate_process_seconds
+
+        stretches = segments(self.schedules, self.timesteps, self.machine.dataflow.time, self.machine.dataflow.block)
+        by_index = {s.work.index: s for s in self.schedules}
+        seconds = self.request.samples * sum(
+            estimate_process_seconds(tile_work(by_index[tile.layer], tile), self.machine.array_config(by_index[tile.layer]))
+            for tiles in stretches for tile in tiles)
+        if seconds > PROCESS_LIMIT_SECONDS:
+            raise SpecError(f"depth 'process' would take about {seconds:,.0f} s here (limit {PROCESS_LIMIT_SECONDS:.0f} s)\n"
+                            "  Use depth 'kernel' (the same numbers), fewer layers (--layers A:B), or --force.")
+
+
+def _inputs(spikes: Spikes, schedule: Schedule) -> Callable[[int, int], np.ndarray]:
+    """Integers [T, C, H, W] of one layer for a range of timesteps, in the shape of its geometry."""
+    name, work = schedule.work.name, schedule.work
+    g = work.geometry
+
+    def take(t0: int, t1: int) -> np.ndarray:
+        if work.constant_input:
+            return spikes.block(name, 0, 1).reshape(1, g.C * work.groups, g.H, g.W)
+        return spikes.block(name, t0, t1).reshape(t1 - t0, g.C * work.groups, g.H, g.W)
+
+    return take
+
+
+def simulated_set(workload: Workload) -> Samples:
+    """The samples that are simulated: the test set, or whatever the workload has."""
+    for name in ("test", "demo", "calibration"):
+        if name in workload.sample_sets:
+            return workload.samples(name)
+    raise SpecError(f"workload {workload.name} has no samples to simulate")
