@@ -11,7 +11,7 @@ from typing import Any
 import simpy
 
 from hwsim.activity import Activity
-from hwsim.components.ports import Switchboard
+from hwsim.components.ports import Environment, Switchboard
 
 Process = Generator[simpy.Event, Any, None]
 
@@ -27,7 +27,7 @@ class Cause:
 
 @dataclass(frozen=True)
 class Transfer:
-    """A request to move ``bits``; the answer goes to port ``answer_to``. ``overlapped_ticks``: time already spent moving."""
+    """A request to move ``bits``; the answer goes to port ``answer_to``. ``overlapped_ticks``: moved so far."""
 
     bits: int
     answer_to: str
@@ -47,8 +47,17 @@ class Room:
 class DramChannel:
     """One DRAM channel, reads and writes in the order in which they arrive. Actions: read, write (bursts)."""
 
-    def __init__(self, env: simpy.Environment, board: Switchboard, path: str, activity: Activity, *,
-                 burst_bits: int, bits_per_tick: Fraction | None, latency_ticks: int) -> None:
+    def __init__(
+        self,
+        env: Environment,
+        board: Switchboard,
+        path: str,
+        activity: Activity,
+        *,
+        burst_bits: int,
+        bits_per_tick: Fraction | None,
+        latency_ticks: int,
+    ) -> None:
         self.env, self.board, self.path, self.activity = env, board, path, activity
         self.burst_bits, self.bits_per_tick, self.latency_ticks = burst_bits, bits_per_tick, latency_ticks
         self.port = board.port(path)
@@ -80,8 +89,9 @@ class Sram:
     The array's own accesses are part of its tile calls and are counted there; fills and drains use the other port.
     """
 
-    def __init__(self, env: simpy.Environment, board: Switchboard, path: str, activity: Activity, *,
-                 capacity_bits: int, line_bits: int) -> None:
+    def __init__(
+        self, env: Environment, board: Switchboard, path: str, activity: Activity, *, capacity_bits: int, line_bits: int
+    ) -> None:
         self.env, self.board, self.path, self.activity = env, board, path, activity
         self.line_bits = line_bits
         self.free_bits = capacity_bits

@@ -11,13 +11,31 @@ from collections import deque
 from typing import Any
 
 import simpy
-from simpy.events import URGENT, Event
+from simpy.events import NORMAL, URGENT, Event
+
+
+class Environment(simpy.Environment):
+    """SimPy's environment, which also counts its events: their number is what a simulation costs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scheduled = 0
+
+    @property
+    def tick(self) -> int:
+        """Now. Time is an integer."""
+        return int(self.now)
+
+    def schedule(self, event: Event, priority: Any = NORMAL, delay: Any = 0) -> None:
+        """See SimPy."""
+        self.scheduled += 1
+        super().schedule(event, priority, delay)
 
 
 class Port:
     """A queue of delivered messages with one reader. ``yield port.next()`` gives the oldest one."""
 
-    def __init__(self, env: simpy.Environment, name: str) -> None:
+    def __init__(self, env: Environment, name: str) -> None:
         self.env = env
         self.name = name
         self._queue: deque[Any] = deque()
@@ -47,10 +65,9 @@ class Port:
 class Switchboard:
     """Carries every message of a simulation; the one place that decides the order of deliveries."""
 
-    def __init__(self, env: simpy.Environment) -> None:
+    def __init__(self, env: Environment) -> None:
         self.env = env
         self.ports: dict[str, Port] = {}
-        self.delivered = 0
         self._sequence = 0
         self._calendar: dict[int, list[tuple[str, str, int, Any]]] = {}
 
@@ -63,7 +80,7 @@ class Switchboard:
     def send(self, sender: str, port: str, message: Any, latency: int = 1) -> None:
         """Send a message; it is seen ``latency`` >= 1 ticks later."""
         assert latency >= 1, f"{sender} -> {port}: a message takes at least one tick"
-        tick = self.env.now + latency
+        tick = self.env.tick + latency
         self._sequence += 1
         entry = (port, sender, self._sequence, message)
         if tick in self._calendar:
@@ -78,5 +95,4 @@ class Switchboard:
 
     def _deliver(self, event: Event) -> None:
         for port, _, _, message in sorted(self._calendar.pop(event._value), key=lambda entry: entry[:3]):
-            self.delivered += 1
             self.port(port)._deliver(message)

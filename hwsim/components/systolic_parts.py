@@ -208,22 +208,23 @@ def _named(stationary: str, time: str) -> dict[str, Any]:
 
 
 def _check(architecture: Any, report: Callable[[str, str, str], None]) -> None:
-    """What no single value shows: early exit needs the whole network's answer after each block of timesteps."""
-    exits, time = architecture.options["early_exit"], architecture.schedule["time"]
-    if exits is not None and time not in ("network", "block"):
+    """What no single value shows: options that need another dataflow, component or price."""
+    options, time = architecture.options, architecture.schedule["time"]
+    classes = {part.class_name for part in architecture.components.values()}
+    if options["early_exit"] is not None and time not in ("network", "block"):
+        message = f"early exit needs a dataflow with time 'network' or 'block', found '{time}'"
         hint = "Use {stationary: output, time: network}, or {..., time: block, block: B}."
-        report(
-            "options.early_exit", f"early exit needs a dataflow with time 'network' or 'block', found '{time}'", hint
-        )
-    if architecture.options["direct_input"] == "mac":
+        report("options.early_exit", message, hint)
+    for key in ("zero_spikes", "zero_weights"):
+        if options[key] == "skipped" and "zero_detector" not in classes:
+            report(
+                f"options.{key}", "skipping zeros needs a component of class zero_detector", "Add one, or use 'gated'."
+            )
+    if options["direct_input"] == "mac":
         for name, part in architecture.components.items():
             if part.class_name == "processing_element" and "multiply_accumulate" not in part.actions:
-                place = f"components.{name}.actions"
-                report(
-                    place,
-                    f"'direct_input: mac' counts the action 'multiply_accumulate' of {name}, which has no price",
-                    "",
-                )
+                message = f"'direct_input: mac' counts the action 'multiply_accumulate' of {name}, which has no price"
+                report(f"components.{name}.actions", message, "")
 
 
 SYSTOLIC = family(
@@ -238,6 +239,6 @@ SYSTOLIC = family(
         Dataflow,
         Options,
         OPERANDS,
-        _check,
+        check=_check,
     )
 )

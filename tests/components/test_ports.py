@@ -1,13 +1,12 @@
 """Deliveries of a tick come before its processes, in one order; so the start order of processes changes nothing."""
 
 import numpy as np
-import simpy
 
-from hwsim.components.ports import Switchboard
+from hwsim.components.ports import Environment, Switchboard
 
 
 def run(order):
-    env = simpy.Environment()
+    env = Environment()
     board = Switchboard(env)
     trace = []
 
@@ -36,7 +35,7 @@ def test_the_start_order_of_processes_changes_nothing():
 
 
 def test_a_message_is_seen_latency_ticks_later():
-    env = simpy.Environment()
+    env = Environment()
     board = Switchboard(env)
     seen = []
 
@@ -55,7 +54,7 @@ def test_a_message_is_seen_latency_ticks_later():
 
 
 def test_a_message_is_delivered_before_any_process_of_its_tick():
-    env = simpy.Environment()
+    env = Environment()
     board = Switchboard(env)
     waiting = []
 

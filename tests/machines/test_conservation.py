@@ -12,7 +12,18 @@ from hwsim.machines.systolic.dataflow import parse
 from hwsim.run import simulate, simulate_activity
 from tests.machines.tiny import network
 
-DATAFLOWS = ("tick-batch", "os", "ws", "is", "ws/inner", "is/inner", "os/network", "ws/network", "os/block:2", "ws/block:2")
+DATAFLOWS = (
+    "tick-batch",
+    "os",
+    "ws",
+    "is",
+    "ws/inner",
+    "is/inner",
+    "os/network",
+    "ws/network",
+    "os/block:2",
+    "ws/block:2",
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +43,7 @@ def dense_operations(runner, number):
             padded = np.pad(ones.astype(np.int64), ((0, 0), (g.pad_y, g.pad_y), (g.pad_x, g.pad_x)))
             for r in range(g.R):
                 for s in range(g.S):
-                    view = padded[:, r * g.dilation_y:, s * g.dilation_x:][:, :: g.stride_y, :: g.stride_x]
+                    view = padded[:, r * g.dilation_y :, s * g.dilation_x :][:, :: g.stride_y, :: g.stride_x]
                     total += int(view[:, : g.E, : g.F].sum()) * (g.M // g.groups)
         counts[work.index] = total
     return counts
@@ -100,7 +111,9 @@ layers:
 
 def test_the_order_in_which_processes_start_changes_nothing(tiny):
     runs = [simulate_activity("sata", tiny, dataflow="ws", order_seed=seed)[1] for seed in (None, 1, 2, 3)]
-    assert all(run.counts == runs[0].counts and run.cycles == runs[0].cycles and run.ticks == runs[0].ticks for run in runs)
+    assert all(
+        run.counts == runs[0].counts and run.cycles == runs[0].cycles and run.ticks == runs[0].ticks for run in runs
+    )
 
 
 def test_a_sample_starts_on_an_idle_machine(tiny):

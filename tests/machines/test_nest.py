@@ -23,16 +23,34 @@ def fc(inputs, outputs):
 
 def shape(geometry, stationary="output", outer=1, inner=4, **more):
     plain = NestShape(
-        geometry=geometry, stationary=stationary, rows=16, columns=8, outer_timesteps=outer, inner_timesteps=inner, planes=1,
-        weight_bits=8, word_bits=inner, output_bits=inner, psum_bits=16, membrane_bits=8, share=1, line_bits=256,
-        capacity=(144 * KIB, 32 * KIB, 32 * KIB), buffer_of=(0, 1, 2), double_buffering=True, constant_input=False,
-        membranes_move=outer > 1, may_keep=True, membranes_stream=False, reserved=0,
-    )  # fmt: skip
+        geometry=geometry,
+        stationary=stationary,
+        rows=16,
+        columns=8,
+        outer_timesteps=outer,
+        inner_timesteps=inner,
+        planes=1,
+        weight_bits=8,
+        word_bits=inner,
+        output_bits=inner,
+        psum_bits=16,
+        membrane_bits=8,
+        share=1,
+        line_bits=256,
+        capacity=(144 * KIB, 32 * KIB, 32 * KIB),
+        buffer_of=(0, 1, 2),
+        double_buffering=True,
+        constant_input=False,
+        membranes_move=outer > 1,
+        may_keep=True,
+        membranes_stream=False,
+        reserved=0,
+    )
     return replace(plain, **more)
 
 
 def test_equal_fits():
-    """conv2 of VGG9 at T = 4: 64 x 32 x 32 words of 4 bits are 32.0 KiB; conv4's weights are 144.0 KiB. Both stay whole."""
+    """conv2 of VGG9, T = 4: 64 x 32 x 32 words of 4 bits are 32.0 KiB; conv4's weights are 144.0 KiB. Both stay."""
     conv2 = choose(shape(conv(64, 32, 64)), "conv2")
     assert conv2.inputs_resident and conv2.live_bits[1] == 32 * KIB
     conv4 = choose(shape(conv(128, 16, 128)), "conv4")
@@ -68,8 +86,10 @@ def test_psums_of_weight_stationary_wait_in_the_buffer():
 def test_what_does_not_fit_is_refused_with_sizes():
     with pytest.raises(SpecError) as error:
         choose(shape(fc(4096, 1024), capacity=(8, 8, 8)), "arch/x.yaml:1:1: layer fc1")
-    assert str(error.value) == ("arch/x.yaml:1:1: layer fc1: does not fit the buffers even in the smallest blocks: "
-                                "needs [144, 9, 8] bytes, has [1, 1, 1]")  # fmt: skip
+    assert str(error.value) == (
+        "arch/x.yaml:1:1: layer fc1: does not fit the buffers even in the smallest blocks: "
+        "needs [144, 9, 8] bytes, has [1, 1, 1]"
+    )
 
 
 def test_single_buffering_halves_a_stream():

@@ -107,7 +107,7 @@ def test_bandwidth_unlimited_is_never_slower(tiny):
 
 
 def test_skipped_zeros_save_cycles_and_need_a_detector(tiny):
-    gated, kept = simulate_activity("sata", tiny, dataflow="os")
+    _, kept = simulate_activity("sata", tiny, dataflow="os")
     _, skipped = simulate_activity("sata", tiny, dataflow="os", overrides=["options.zero_spikes=skipped"])
     assert skipped.ticks[0] < kept.ticks[0]
     assert total(skipped, "zero_detector", "detect") > 0 == total(kept, "zero_detector", "detect")

@@ -12,18 +12,30 @@ LIF = {"type": "lif", "leak": 0.5, "threshold": 1.0, "compare": ">", "reset": "z
 def conv(name, source, weight, *, scale, padding=1, stride=1, neuron=LIF, groups=1):
     kernel = weight.shape[2]
     layer = {
-        "name": name, "op": "conv2d", "inputs": [source], "channels": int(weight.shape[0]), "kernel": [kernel, kernel],
-        "stride": [stride, stride], "padding": [padding, padding], "dilation": [1, 1], "groups": groups,
-        "weights": {"member": f"{name}.weight", "bits": 8 if weight.dtype == np.int8 else 32, "scale": scale}, "neuron": neuron,
-    }  # fmt: skip
+        "name": name,
+        "op": "conv2d",
+        "inputs": [source],
+        "channels": int(weight.shape[0]),
+        "kernel": [kernel, kernel],
+        "stride": [stride, stride],
+        "padding": [padding, padding],
+        "dilation": [1, 1],
+        "groups": groups,
+        "weights": {"member": f"{name}.weight", "bits": 8 if weight.dtype == np.int8 else 32, "scale": scale},
+        "neuron": neuron,
+    }
     return layer, {f"{name}.weight": weight}
 
 
 def linear(name, source, weight, *, scale, neuron=LIF):
     layer = {
-        "name": name, "op": "linear", "inputs": [source], "channels": int(weight.shape[0]),
-        "weights": {"member": f"{name}.weight", "bits": 8 if weight.dtype == np.int8 else 32, "scale": scale}, "neuron": neuron,
-    }  # fmt: skip
+        "name": name,
+        "op": "linear",
+        "inputs": [source],
+        "channels": int(weight.shape[0]),
+        "weights": {"member": f"{name}.weight", "bits": 8 if weight.dtype == np.int8 else 32, "scale": scale},
+        "neuron": neuron,
+    }
     return layer, {f"{name}.weight": weight}
 
 
@@ -45,7 +57,7 @@ def network(path, seed=0, timesteps=3, channels=(8, 16), size=8, classes=4, samp
         ({"name": "flat", "op": "flatten", "inputs": ["pool"]}, {}),
         linear("fc1", "flat", weights(24, features), scale=unit / 100),
         linear("fc2", "fc1", weights(classes, 24), scale=unit / 200, neuron={"type": "none"}),
-    ]  # fmt: skip
+    ]
     for layer, _ in parts:
         if kind == "float" and "weights" in layer:
             layer["weights"].pop("scale")
@@ -53,11 +65,22 @@ def network(path, seed=0, timesteps=3, channels=(8, 16), size=8, classes=4, samp
     arrays["test.inputs"] = rng.integers(0, 256, (samples, 2, size, size)).astype(np.uint8)
     arrays["test.labels"] = rng.integers(0, classes, samples).astype(np.int64)
     spec = {
-        "schema": "hwsim/workload/1", "kind": "network", "name": f"tiny{seed}", "timesteps": timesteps,
-        "input": {"shape": [2, size, size], "kind": "count", "bits": 8, "scale": 1 / 255,
-                  "encoding": "direct" if direct else "poisson"},
-        "layers": [layer for layer, _ in parts], "output": {"layer": "fc2", "decision": "accumulate"}, "classes": classes,
-        "samples": {"test": {"inputs": "test.inputs", "labels": "test.labels"}}, "training": {},
-    }  # fmt: skip
+        "schema": "hwsim/workload/1",
+        "kind": "network",
+        "name": f"tiny{seed}",
+        "timesteps": timesteps,
+        "input": {
+            "shape": [2, size, size],
+            "kind": "count",
+            "bits": 8,
+            "scale": 1 / 255,
+            "encoding": "direct" if direct else "poisson",
+        },
+        "layers": [layer for layer, _ in parts],
+        "output": {"layer": "fc2", "decision": "accumulate"},
+        "classes": classes,
+        "samples": {"test": {"inputs": "test.inputs", "labels": "test.labels"}},
+        "training": {},
+    }
     save(path, spec, arrays)
     return path

@@ -102,9 +102,14 @@ class Machine:
     def numerics(self, timesteps: int) -> Numerics:
         """What the machine does to the network's function."""
         membrane = self.options["membrane"]
-        return Numerics(membrane_bits=self.membrane_bits, membrane_step_fraction=membrane["step_fraction"],
-                        membrane_rounding=membrane["rounding"], membrane_saturate=membrane["saturate"],
-                        lif_sharing=self.share, timesteps=timesteps)
+        return Numerics(
+            membrane_bits=self.membrane_bits,
+            membrane_step_fraction=membrane["step_fraction"],
+            membrane_rounding=membrane["rounding"],
+            membrane_saturate=membrane["saturate"],
+            lif_sharing=self.share,
+            timesteps=timesteps,
+        )
 
     def psum_bits(self, workload: Workload, frozen: Frozen | None) -> dict[str, int]:
         """Width of a partial sum, by layer: the least multiple of 8 that holds its worst sum, at least the PE's own.
@@ -117,10 +122,16 @@ class Machine:
             width = max(self.psum_bits_least, need)
             limit = self.psum_bits_least if self.psum_fixed else self.psum_spad_bits
             if need > limit:
-                problems.append(self.architecture.problem(
-                    "components.pe", f"layer {layer.name} of {workload.name} has partial sums of up to {need} bits; "
-                    f"the PE holds {limit} bits", f"Set pe.psum_{'bits' if self.psum_fixed else 'spad'} to at least "
-                    f"{need} bit." if self.psum_fixed else f"A psum_spad of at least {need} bit is needed."))
+                problems.append(
+                    self.architecture.problem(
+                        "components.pe",
+                        f"layer {layer.name} of {workload.name} has partial sums of up to {need} bits; "
+                        f"the PE holds {limit} bits",
+                        f"Set pe.psum_{'bits' if self.psum_fixed else 'spad'} to at least {need} bit."
+                        if self.psum_fixed
+                        else f"A psum_spad of at least {need} bit is needed.",
+                    )
+                )
             widths[layer.name] = width
         if problems:
             raise SpecError(problems)
@@ -158,8 +169,9 @@ class Machine:
             area.append(Instances(name, part.count, part.area))
             if self.options["leakage"]:
                 leakage.append(Instances(name, part.count, part.leakage))
-        return PriceList(prices, leakage, area, self.architecture.technology.tick_s,
-                         off_chip=frozenset({self.dram.name}))
+        return PriceList(
+            prices, leakage, area, self.architecture.technology.tick_s, off_chip=frozenset({self.dram.name})
+        )
 
     def counted(self, works: list[LayerWork]) -> set[tuple[str, str]]:
         """The actions that a run of these layers may count: each must have a price before anything runs."""
@@ -190,19 +202,31 @@ def build(architecture: Architecture, dataflow: Dataflow | None = None) -> Machi
     dram, array, pe, lif = need("dram"), need("array"), need("pe"), need("lif")
     tick = Fraction(architecture.technology.tick_s).limit_denominator(10**15)
     schedule = architecture.schedule
-    flow = dataflow or Dataflow(architecture.dataflow, schedule["stationary"], schedule["time"], schedule.get("block") or 1)
+    flow = dataflow or Dataflow(
+        architecture.dataflow, schedule["stationary"], schedule["time"], schedule.get("block") or 1
+    )
     names = _buffers(architecture)
     latency, rounding = _ticks(dram.parameters["latency"], tick, "dram.latency")
     options = architecture.options
     entropy = architecture.components.get("entropy")
     if options["early_exit"] is not None and entropy is None:
-        raise SpecError(architecture.problem("options.early_exit", "early exit needs an entropy unit", "Add a component "
-                                             "'entropy' of class entropy_unit."))
+        raise SpecError(
+            architecture.problem(
+                "options.early_exit",
+                "early exit needs an entropy unit",
+                "Add a component 'entropy' of class entropy_unit.",
+            )
+        )
     share = options["lif_sharing"]
     if array.parameters["columns"] % share or array.parameters["rows"] % share:
-        raise SpecError(architecture.problem(
-            "options.lif_sharing", f"{share} channels cannot share a LIF unit on an array of {array.parameters['rows']} x "
-            f"{array.parameters['columns']} PEs", "It must divide both, so that channels that share meet in one fold."))
+        raise SpecError(
+            architecture.problem(
+                "options.lif_sharing",
+                f"{share} channels cannot share a LIF unit on an array of {array.parameters['rows']} x "
+                f"{array.parameters['columns']} PEs",
+                "It must divide both, so that channels that share meet in one fold.",
+            )
+        )
     return Machine(
         architecture, flow, Dram("dram", dram.parameters["burst"], _bits_per_tick(dram.parameters["bandwidth"], tick),
                                  latency),
@@ -219,11 +243,17 @@ def _buffers(architecture: Architecture) -> dict[str, str]:
     """The buffer next to the array of each operand, from ``paths``."""
     found = {}
     for operand in OPERANDS:
-        srams = [place for place in architecture.paths[operand]
-                 if place in architecture.components and architecture.components[place].class_name == "sram"]
+        srams = [
+            place
+            for place in architecture.paths[operand]
+            if place in architecture.components and architecture.components[place].class_name == "sram"
+        ]
         if len(srams) != 1:
-            raise SpecError(architecture.problem(f"paths.{operand}", f"expected one buffer of class sram between array and "
-                                                 f"DRAM, found {len(srams)}"))
+            raise SpecError(
+                architecture.problem(
+                    f"paths.{operand}", f"expected one buffer of class sram between array and DRAM, found {len(srams)}"
+                )
+            )
         found[operand] = srams[0]
     return found
 
@@ -249,7 +279,12 @@ def refuse(architecture: Architecture, works: list[LayerWork], share: int) -> No
     problems = []
     for work in works:
         if share > 1 and work.spiking and work.groups > 1 and work.geometry.M % share:
-            problems.append(Problem(architecture.where("options.lif_sharing"), f"layer {work.name} has groups of "
-                                    f"{work.geometry.M} channels; {share} cannot share a LIF unit across groups"))
+            problems.append(
+                Problem(
+                    architecture.where("options.lif_sharing"),
+                    f"layer {work.name} has groups of "
+                    f"{work.geometry.M} channels; {share} cannot share a LIF unit across groups",
+                )
+            )
     if problems:
         raise SpecError(problems)

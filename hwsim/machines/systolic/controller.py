@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import simpy
 
 from hwsim.activity import SHARED, Activity
 from hwsim.components.memory import Process, Room
-from hwsim.components.ports import Switchboard
+from hwsim.components.ports import Environment, Switchboard
 from hwsim.kernels.tile import TileNeuron, TileResult, TileState, TileWork, pack_weight
 from hwsim.machines.systolic.build import Machine
 from hwsim.machines.systolic.plan import OPERANDS, Schedule, Tile
@@ -29,8 +28,9 @@ class LayerData:
     ``inputs(t0, t1)`` gives integers [T, C, H, W]; outputs [T, P, M]; membrane [P, units] as stored between tiles.
     """
 
-    def __init__(self, schedule: Schedule, inputs: Callable[[int, int], np.ndarray], frozen: FrozenLayer | None,
-                 timesteps: int) -> None:
+    def __init__(
+        self, schedule: Schedule, inputs: Callable[[int, int], np.ndarray], frozen: FrozenLayer | None, timesteps: int
+    ) -> None:
         self.schedule, self.inputs, self.frozen = schedule, inputs, frozen
         work, g = schedule.work, schedule.work.geometry
         filters = g.M * work.groups
@@ -41,7 +41,7 @@ class LayerData:
         if frozen is not None:
             kind = np.int32 if work.spiking or work.neuron == "relu" else np.float64
             self.outputs = np.zeros((timesteps, g.P, filters), kind)
-            self.weights = [pack_weight(frozen.matrix[m:m + g.M]) for m in range(0, filters, g.M)]
+            self.weights = [pack_weight(frozen.matrix[m : m + g.M]) for m in range(0, filters, g.M)]
             if work.spiking:
                 self.membrane = np.full((g.P, -(-filters // frozen.lif.share)), frozen.start)
 
@@ -55,8 +55,16 @@ class LayerData:
 class Controller:
     """The process that owns the array. It is the only one that calls tiles, in the order of the plan."""
 
-    def __init__(self, env: simpy.Environment, board: Switchboard, machine: Machine, sample: int, activity: Activity,
-                 layers: dict[int, LayerData], call: Callable[..., TileResult]) -> None:
+    def __init__(
+        self,
+        env: Environment,
+        board: Switchboard,
+        machine: Machine,
+        sample: int,
+        activity: Activity,
+        layers: dict[int, LayerData],
+        call: Callable[..., TileResult],
+    ) -> None:
         self.env, self.board, self.machine, self.sample, self.activity = env, board, machine, sample, activity
         self.layers, self.call = layers, call
         self._commands = board.port("array")
@@ -68,35 +76,35 @@ class Controller:
         """Run tile after tile; time spent waiting is booked as a stall of what was missing."""
         while True:
             tile = yield self._commands.next()
-            asked = self.env.now
+            asked = self.env.tick
             if self._busy_until and asked > self._busy_until:
                 self.activity.spend(self.sample, tile.layer, "array", "stall:control", asked - self._busy_until)
             for operand in OPERANDS:
                 if operand in tile.fetch or (operand == "outputs" and tile.first_of_segment):
                     yield from self._wait(operand, tile)
             result = self._run(tile)
-            start = self.env.now
+            start = self.env.tick
             self._span(tile, start)
             yield self.env.timeout(result.cycles)
             self._book(tile, result)
-            emitted = start + int(result.emissions[-1]) if len(result.emissions) else self.env.now
+            emitted = start + int(result.emissions[-1]) if len(result.emissions) else self.env.tick
             if tile.last_of_segment and self._backlog:
                 self.activity.spend(self.sample, tile.layer, "array", "stall:lif", self._backlog)
                 yield self.env.timeout(self._backlog)
                 self._backlog = 0
-            self._busy_until = self.env.now
+            self._busy_until = self.env.tick
             self._release(tile)
             self.board.send("array", "writer", (tile, emitted))
 
     def _wait(self, operand: str, tile: Tile) -> Process:
         if operand == "outputs" and operand not in tile.fetch:
             return
-        asked = self.env.now
+        asked = self.env.tick
         yield self._ready[operand].next()
         if operand == "outputs":
             operand = "membranes" if tile.membrane_in and tile.membrane_bits else "room"
         if self._busy_until:
-            self.activity.spend(self.sample, tile.layer, "array", f"stall:{operand}", self.env.now - asked)
+            self.activity.spend(self.sample, tile.layer, "array", f"stall:{operand}", self.env.tick - asked)
 
     def _span(self, tile: Tile, start: int) -> None:
         key = (self.sample, tile.layer)
@@ -107,15 +115,21 @@ class Controller:
         """One tile call: the only place where the array's work is computed."""
         data = self.layers[tile.layer]
         schedule, work = data.schedule, data.schedule.work
-        gap = self.env.now - self._busy_until
+        gap = self.env.tick - self._busy_until
         channels, filters = work.geometry.C, work.geometry.M
-        inputs = data.inputs(tile.t0, tile.t1)[:, tile.group * channels:(tile.group + 1) * channels]
+        inputs = data.inputs(tile.t0, tile.t1)[:, tile.group * channels : (tile.group + 1) * channels]
         neuron = None
         if data.frozen is not None and tile.last_k:
             first = tile.group * filters
             neuron = TileNeuron.of(data.frozen, first + tile.m0, first + tile.m1, tile.t0, tile.t1)
-        result = self.call(tile_work(schedule, tile), self.machine.array_config(schedule), inputs,
-                           data.weights[tile.group], neuron, self._entry_state(tile, data, max(0, self._backlog - gap)))
+        result = self.call(
+            tile_work(schedule, tile),
+            self.machine.array_config(schedule),
+            inputs,
+            data.weights[tile.group],
+            neuron,
+            self._entry_state(tile, data, max(0, self._backlog - gap)),
+        )
         self._backlog = result.state.lif_backlog
         self._keep_state(tile, data, result)
         return result
@@ -123,7 +137,7 @@ class Controller:
     def _entry_state(self, tile: Tile, data: LayerData, backlog: int) -> TileState:
         membrane = None
         if data.membrane is not None and tile.last_k:
-            membrane = data.membrane[tile.p0:tile.p1, data.units(tile)]
+            membrane = data.membrane[tile.p0 : tile.p1, data.units(tile)]
         return TileState(backlog, membrane, None if tile.first_k else data.psum)
 
     def _keep_state(self, tile: Tile, data: LayerData, result: TileResult) -> None:
@@ -131,10 +145,10 @@ class Controller:
         if data.frozen is None or not tile.last_k:
             return
         if data.membrane is not None:
-            data.membrane[tile.p0:tile.p1, data.units(tile)] = result.state.membrane
+            data.membrane[tile.p0 : tile.p1, data.units(tile)] = result.state.membrane
         assert data.outputs is not None
         first = tile.group * data.schedule.work.geometry.M
-        data.outputs[tile.t0:tile.t1, tile.p0:tile.p1, first + tile.m0:first + tile.m1] = result.outputs
+        data.outputs[tile.t0 : tile.t1, tile.p0 : tile.p1, first + tile.m0 : first + tile.m1] = result.outputs
 
     def _book(self, tile: Tile, result: TileResult) -> None:
         """Counts of a tile call, under the component that did them."""
@@ -147,8 +161,11 @@ class Controller:
         book(machine.buffers["weights"], "read", counts["weight_lines"])
         book(machine.buffers["inputs"], "read", counts["input_lines"])
         book(machine.buffers["outputs"], "read", counts["psum_line_reads"] + counts["membrane_line_reads"])
-        book(machine.buffers["outputs"], "write",
-             counts["psum_line_writes"] + counts["membrane_line_writes"] + counts["output_lines"])
+        book(
+            machine.buffers["outputs"],
+            "write",
+            counts["psum_line_writes"] + counts["membrane_line_writes"] + counts["output_lines"],
+        )
         for name, action in PE_ACTIONS.items():
             if at != SHARED or name not in ("accumulates", "multiplies"):
                 book("pe", action, counts[name])

@@ -26,13 +26,22 @@ class Dataflow:
 
     def describe(self) -> str:
         """The pair in words."""
-        where = {"network": "time outermost, over the whole network", "layer": "time outermost in each layer",
-                 "block": f"blocks of {self.block} timesteps over the whole network", "inner": "time inside each fold"}
+        where = {
+            "network": "time outermost, over the whole network",
+            "layer": "time outermost in each layer",
+            "block": f"blocks of {self.block} timesteps over the whole network",
+            "inner": "time inside each fold",
+        }
         return f"{self.stationary}-stationary, {where[self.time]}"
 
 
 SHORT = {"os": "output", "ws": "weight", "is": "input"}
-NAMED = {"os": ("output", "layer"), "ws": ("weight", "layer"), "is": ("input", "layer"), "tick-batch": ("output", "inner")}
+NAMED = {
+    "os": ("output", "layer"),
+    "ws": ("weight", "layer"),
+    "is": ("input", "layer"),
+    "tick-batch": ("output", "inner"),
+}
 EXAMPLES = ("os", "ws", "is", "tick-batch", "os/network", "ws/inner", "os/block:2")
 
 
@@ -44,8 +53,10 @@ def parse(text: str, where: str = "--dataflow") -> Dataflow:
     time, _, block = rest.partition(":")
     stationary = SHORT.get(first, first)
     if not slash or stationary not in STATIONARY or time not in TIME or (time == "block") != block.isdigit():
-        raise SpecError(f"{where}: unknown dataflow '{text}'\n  {did_you_mean(text, EXAMPLES, 'Known dataflows')} "
-                        "Any of os, ws, is with /network, /layer, /inner or /block:N.")
+        raise SpecError(
+            f"{where}: unknown dataflow '{text}'\n  {did_you_mean(text, EXAMPLES, 'Known dataflows')} "
+            "Any of os, ws, is with /network, /layer, /inner or /block:N."
+        )
     if time == "block" and int(block) < 1:
         raise SpecError(f"{where}: a block of timesteps must be at least 1, found '{text}'")
     return Dataflow(text, stationary, time, int(block) if block else 1)

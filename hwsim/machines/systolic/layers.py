@@ -18,7 +18,7 @@ class LayerWork:
 
     ``input_bits``: bits of one input value at one timestep (1 for spikes). ``constant_input``: the same values at every
     timestep (direct coding), stored once. ``mac``: one slot takes a whole input value (PEs with multipliers).
-    ``pool``: (kind, window height, window width, stride y, stride x) of the pools between neuron and output buffer's drain.
+    ``pool``: (kind, window height, window width, stride y, stride x) of the pools between neuron and the drain.
     """
 
     index: int
@@ -70,9 +70,10 @@ class LayerWork:
         return positions * height * width // (self.geometry.E * self.geometry.F)
 
 
-def resolve(workload: Workload, psum_bits: dict[str, int], weight_bits: int, mac: bool,
-            layers: tuple[int, int] | None) -> list[LayerWork]:
-    """The weighted layers [A, B) as array work. Raises SpecError for what a systolic machine cannot take, all at once."""
+def resolve(
+    workload: Workload, psum_bits: dict[str, int], weight_bits: int, mac: bool, layers: tuple[int, int] | None
+) -> list[LayerWork]:
+    """The weighted layers [A, B) as array work. Raises SpecError for all that a systolic machine cannot take."""
     weighted = workload.weighted
     first, last = layers or (0, len(weighted))
     index_of = {layer.name: number for number, layer in enumerate(weighted)}
@@ -82,21 +83,36 @@ def resolve(workload: Workload, psum_bits: dict[str, int], weight_bits: int, mac
         source, producer = _source(workload, layer, problems)
         edge = workload.edge(source)
         if edge.signed or edge.kind == "current" or edge.bits > MAXIMUM_PLANES:
-            problems.append(Problem(f"{workload.name}: layer {layer.name}",
-                                    f"input is a {edge.kind} edge of {edge.bits} bits{', signed' * edge.signed}; "
-                                    f"spike PEs take unsigned integers of 1 to {MAXIMUM_PLANES} bits"))
+            problems.append(
+                Problem(
+                    f"{workload.name}: layer {layer.name}",
+                    f"input is a {edge.kind} edge of {edge.bits} bits{', signed' * edge.signed}; "
+                    f"spike PEs take unsigned integers of 1 to {MAXIMUM_PLANES} bits",
+                )
+            )
         neuron = layer.neuron
         use_mac = mac and edge.bits > 1 and edge.kind != "spike"
         bits = max(1, edge.bits)
         out = workload.edge(layer.name)
         output_bits = psum_bits[layer.name] if out.kind == "current" else max(1, out.bits)
         g = layer.geometry
-        works.append(LayerWork(
-            number, layer, replace(g, C=g.C // g.groups, M=g.M // g.groups, groups=1), g.groups, bits,
-            source == INPUT and workload.input.encoding == "direct" and workload.kind == "network", use_mac,
-            layer.weights.bits if layer.weights else weight_bits, psum_bits[layer.name],
-            neuron.type, output_bits, _pool(workload, layer, problems) if workload.kind == "network" else (),
-            index_of.get(producer) if producer else None))
+        works.append(
+            LayerWork(
+                number,
+                layer,
+                replace(g, C=g.C // g.groups, M=g.M // g.groups, groups=1),
+                g.groups,
+                bits,
+                source == INPUT and workload.input.encoding == "direct" and workload.kind == "network",
+                use_mac,
+                layer.weights.bits if layer.weights else weight_bits,
+                psum_bits[layer.name],
+                neuron.type,
+                output_bits,
+                _pool(workload, layer, problems) if workload.kind == "network" else (),
+                index_of.get(producer) if producer else None,
+            )
+        )
     if problems:
         raise SpecError(problems)
     return works
@@ -111,9 +127,13 @@ def _source(workload: Workload, layer: Layer, problems: list[Problem]) -> tuple[
     while name != INPUT and not workload.layer(name).has_weights:
         before = workload.layer(name)
         if len(before.inputs) != 1:
-            problems.append(Problem(f"{workload.name}: layer {before.name}",
-                                    f"'{before.op}' joins {len(before.inputs)} edges; the systolic machine has no unit "
-                                    "for that (it drains each layer once, through its pool unit)"))
+            problems.append(
+                Problem(
+                    f"{workload.name}: layer {before.name}",
+                    f"'{before.op}' joins {len(before.inputs)} edges; the systolic machine has no unit "
+                    "for that (it drains each layer once, through its pool unit)",
+                )
+            )
             return edge, None
         name = before.inputs[0]
     return edge, None if name == INPUT else name
@@ -121,7 +141,7 @@ def _source(workload: Workload, layer: Layer, problems: list[Problem]) -> tuple[
 
 def _pool(workload: Workload, layer: Layer, problems: list[Problem]) -> tuple[tuple[str, int, int, int, int], ...]:
     """The pools that follow a layer before the next weighted one."""
-    pools = []
+    pools: list[tuple[str, int, int, int, int]] = []
     name = layer.name
     while True:
         users = [user for user in workload.layers if name in user.inputs]
@@ -129,8 +149,12 @@ def _pool(workload: Workload, layer: Layer, problems: list[Problem]) -> tuple[tu
         if not following:
             return tuple(pools)
         if len(users) > 1 and any(user.op not in MOVED for user in following):
-            problems.append(Problem(f"{workload.name}: layer {name}", "is both pooled and used as it is; the systolic "
-                                    "machine drains each layer once"))
+            problems.append(
+                Problem(
+                    f"{workload.name}: layer {name}",
+                    "is both pooled and used as it is; the systolic machine drains each layer once",
+                )
+            )
             return tuple(pools)
         user = following[0]
         if user.op in ("maxpool", "avgpool", "sumpool"):

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import simpy
-
 from hwsim.components.memory import Cause, Process, Room, Transfer
-from hwsim.components.ports import Switchboard
+from hwsim.components.ports import Environment, Switchboard
 from hwsim.machines.systolic.plan import Schedule, Tile
 
 
@@ -19,13 +17,28 @@ class Loader:
     operands, so nothing of a later layer is fetched before the layer in work has ended.
     """
 
-    def __init__(self, env: simpy.Environment, board: Switchboard, operand: str, buffer: str, dram: str, sample: int, *,
-                 blocks: int, shared: bool, schedules: dict[int, Schedule]) -> None:
+    def __init__(
+        self,
+        env: Environment,
+        board: Switchboard,
+        operand: str,
+        buffer: str,
+        dram: str,
+        sample: int,
+        *,
+        blocks: int,
+        shared: bool,
+        schedules: dict[int, Schedule],
+    ) -> None:
         self.env, self.board, self.operand, self.buffer, self.dram = env, board, operand, buffer, dram
         self.sample, self.blocks, self.shared, self.schedules = sample, blocks, shared, schedules
         self.path = f"load.{operand}"
         port = board.port
-        self._commands, self._granted, self._data = port(self.path), port(f"{self.path}.room"), port(f"{self.path}.data")
+        self._commands, self._granted, self._data = (
+            port(self.path),
+            port(f"{self.path}.room"),
+            port(f"{self.path}.data"),
+        )
         self._freed, self._ended = port(f"{self.path}.freed"), port(f"{self.path}.ended")
         self._produced = port(f"{self.path}.produced")
         self._known: set[tuple[int, int]] = set()
@@ -92,8 +105,17 @@ def _timestep(operand: str, tile: Tile, schedule: Schedule) -> int:
 class Writer:
     """Drains finished blocks through the pool unit to DRAM and gives their room back."""
 
-    def __init__(self, env: simpy.Environment, board: Switchboard, buffer: str, dram: str, sample: int, activity: Any,
-                 schedules: dict[int, Schedule], readers: set[int]) -> None:
+    def __init__(
+        self,
+        env: Environment,
+        board: Switchboard,
+        buffer: str,
+        dram: str,
+        sample: int,
+        activity: Any,
+        schedules: dict[int, Schedule],
+        readers: set[int],
+    ) -> None:
         self.env, self.board, self.buffer, self.dram, self.sample = env, board, buffer, dram, sample
         self.activity, self.schedules, self.readers = activity, schedules, readers
         self.path = "writer"
@@ -103,8 +125,8 @@ class Writer:
         """Take tiles as the array ends them; the last of a segment releases the layer that waits for it."""
         while True:
             tile, available_tick = yield self._port.next()
-            if available_tick > self.env.now:
-                yield self.env.timeout(available_tick - self.env.now)
+            if available_tick > self.env.tick:
+                yield self.env.timeout(available_tick - self.env.tick)
             cause = Cause(self.sample, tile.layer, tile.timestep)
             if tile.last_k:
                 yield from self._write_outputs(tile, cause)
@@ -123,8 +145,9 @@ class Writer:
         for kind, window_y, window_x, *_ in work.pool:
             action = "or" if kind == "maxpool" else "add"
             values = tile.output_dram_bits // work.output_bits
-            self.activity.count(self.sample, tile.layer, cause.timestep, "pool", action,
-                                values * (window_y * window_x - 1))
+            self.activity.count(
+                self.sample, tile.layer, cause.timestep, "pool", action, values * (window_y * window_x - 1)
+            )
         yield from self._move(tile.output_bits, tile.output_dram_bits, cause)
 
     def _move(self, read_bits: int, write_bits: int, cause: Cause) -> Process:

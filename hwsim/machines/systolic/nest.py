@@ -1,9 +1,10 @@
 """The outer loop nest of one layer: which blocks of filters, pixels and reduction sit in the buffers, in which order.
 
 Every order of the three block loops and a ladder of block sizes are tried, with weights and inputs each streamed or
-resident; of those whose live set fits the buffers the one with the fewest DRAM bits wins, then the fewest buffer lines,
-then the first listed (larger blocks first). A resident operand occupies its bytes once and is fetched once; a streamed one
-has two blocks (double buffering) and is fetched again whenever a loop that does not index it comes round. Equal fits.
+resident; of those whose live set fits the buffers the one with the fewest DRAM bits wins, then the fewest buffer
+lines, then the first listed (larger blocks first). A resident operand occupies its bytes once and is fetched once; a
+streamed one has two blocks (double buffering) and is fetched again whenever a loop that does not index it comes round.
+Equal fits.
 """
 
 from __future__ import annotations
@@ -69,8 +70,11 @@ class Nest:
 
     def describe(self, shape: NestShape) -> str:
         """The nest as one readable line, outermost loop first."""
-        size = {"m": (shape.geometry.M, self.m_block), "p": (shape.geometry.P, self.p_block),
-                "k": (shape.geometry.K, self.k_block)}
+        size = {
+            "m": (shape.geometry.M, self.m_block),
+            "p": (shape.geometry.P, self.p_block),
+            "k": (shape.geometry.K, self.k_block),
+        }
         names = {"m": "filters", "p": "pixels", "k": "reduction"}
         loops = [f"t in {shape.outer_timesteps}"] if shape.outer_timesteps > 1 else []
         loops += [f"{names[d]} {size[d][0]}/{size[d][1]}" for d in self.order if size[d][0] > size[d][1]]
@@ -138,13 +142,24 @@ def choose(shape: NestShape, where: str) -> Nest:
         fits &= live[index] <= capacity
     if not fits.any():
         need = [int(bits.min()) // 8 for bits in live]
-        raise SpecError(f"{where}: does not fit the buffers even in the smallest blocks: needs {need} bytes, "
-                        f"has {[c // 8 for c in shape.capacity]}")
+        raise SpecError(
+            f"{where}: does not fit the buffers even in the smallest blocks: needs {need} bytes, "
+            f"has {[c // 8 for c in shape.capacity]}"
+        )
     dram, lines = _dram_bits(shape, candidates), _lines(shape, candidates)
     best = min(np.flatnonzero(fits), key=lambda i: (dram[i], lines[i], i))
-    return Nest(ORDERS[candidates["order"][best]], int(candidates["m"][best]), int(candidates["p"][best]),
-                int(candidates["k"][best]), int(dram[best]), int(lines[best]), bool(candidates["keep"][best]),
-                bool(candidates["rw"][best]), bool(candidates["ri"][best]), tuple(int(bits[best]) for bits in live))
+    return Nest(
+        ORDERS[candidates["order"][best]],
+        int(candidates["m"][best]),
+        int(candidates["p"][best]),
+        int(candidates["k"][best]),
+        int(dram[best]),
+        int(lines[best]),
+        bool(candidates["keep"][best]),
+        bool(candidates["rw"][best]),
+        bool(candidates["ri"][best]),
+        tuple(int(bits[best]) for bits in live),
+    )
 
 
 def _units(shape: NestShape) -> tuple[int, int, int]:
@@ -164,8 +179,16 @@ def _candidates(shape: NestShape) -> dict[str, np.ndarray]:
     m_unit, p_unit, k_unit = _units(shape)
     g = shape.geometry
     keep = [1, 0] if shape.membranes_move and shape.may_keep else [0]
-    grid = np.meshgrid([1, 0], [1, 0], ladder(g.M, m_unit), ladder(g.P, p_unit), ladder(g.K, k_unit),
-                       np.arange(len(ORDERS)), keep, indexing="ij")
+    grid = np.meshgrid(
+        [1, 0],
+        [1, 0],
+        ladder(g.M, m_unit),
+        ladder(g.P, p_unit),
+        ladder(g.K, k_unit),
+        np.arange(len(ORDERS)),
+        keep,
+        indexing="ij",
+    )
     columns = dict(zip(("rw", "ri", "m", "p", "k", "order", "keep"), (axis.ravel() for axis in grid), strict=True))
     sizes = {"m": g.M, "p": g.P, "k": g.K}
     for name, size in sizes.items():
@@ -216,9 +239,11 @@ def _dram_bits(shape: NestShape, c: dict[str, np.ndarray]) -> np.ndarray:
     once = g.M * g.K * shape.weight_bits
     weights = np.where(c["rw"] == 1, once, once * _refetches(shape, c, "weights") * outer)
     passes = 1 if shape.constant_input else outer
-    inputs = np.where(c["ri"] == 1, _whole_input(shape) * passes,
-                      _input_bits(shape, c)[0] * _refetches(shape, c, "inputs") * outer)
-    spilled = 2 * units(shape, g.M) * g.P * shape.membrane_bits * outer * (shape.membranes_move or shape.membranes_stream)
+    inputs = np.where(
+        c["ri"] == 1, _whole_input(shape) * passes, _input_bits(shape, c)[0] * _refetches(shape, c, "inputs") * outer
+    )
+    moves = shape.membranes_move or shape.membranes_stream
+    spilled = 2 * units(shape, g.M) * g.P * shape.membrane_bits * outer * moves
     return weights + inputs + np.where(c["keep"] == 1, 0, spilled)
 
 

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 
 from hwsim.machines.systolic.layers import LayerWork
 from hwsim.machines.systolic.nest import (
-    Nest, NestShape, blocks_of, ceil_div, channels_of, choose, footprint_elements, scratch_bits, units,
+    Nest,
+    NestShape,
+    blocks_of,
+    ceil_div,
+    channels_of,
+    choose,
+    footprint_elements,
+    scratch_bits,
+    units,
 )  # fmt: skip
 
 OPERANDS = ("weights", "inputs", "outputs")
@@ -17,10 +26,14 @@ OPERANDS = ("weights", "inputs", "outputs")
 
 @dataclass
 class Tile:
-    """One buffer fill's work. ``fetch[operand]``: room in bits that the operand's block needs before it (absent: the block
-    is there already); ``free[operand]``: bits of the block that may be overwritten after it. The block of 'outputs' holds
-    the outputs and, where membranes wait in DRAM, their membranes; ``scratch_bits`` (psums, membranes that wait in the
-    buffer) are held from the first tile of a segment to its last."""
+    """One buffer fill's work.
+
+    fetch[operand]   room in bits that the operand's block needs before it; absent: the block is there already
+    free[operand]    bits of the block that may be overwritten after it
+    scratch_bits     psums, and membranes that wait in the buffer: held from the first tile of a segment to its last
+
+    The block of 'outputs' holds the outputs and, where membranes wait in DRAM, their membranes.
+    """
 
     layer: int
     group: int
@@ -81,8 +94,12 @@ def segments(schedules: list[Schedule], timesteps: int, time: str, block: int) -
 def _segment(schedule: Schedule, start: int, end: int, timesteps: int, inner: bool) -> list[Tile]:
     """All tiles of one layer for timesteps start:end."""
     spans = [(start, end)] if inner else [(t, t + 1) for t in range(start, end)]
-    tiles = [tile for group in range(schedule.work.groups) for t0, t1 in spans
-             for tile in _one_pass(schedule, group, t0, t1, timesteps)]
+    tiles = [
+        tile
+        for group in range(schedule.work.groups)
+        for t0, t1 in spans
+        for tile in _one_pass(schedule, group, t0, t1, timesteps)
+    ]
     nest = schedule.nest
     for operand in OPERANDS:
         resident = {"weights": nest.weights_resident, "inputs": nest.inputs_resident}.get(operand, False)
@@ -100,12 +117,8 @@ def _one_pass(schedule: Schedule, group: int, t0: int, t1: int, timesteps: int) 
     """The tiles of one pass through the nest, outermost loop first."""
     g, nest = schedule.work.geometry, schedule.nest
     loops = {"m": blocks_of(g.M, nest.m_block), "p": blocks_of(g.P, nest.p_block), "k": blocks_of(g.K, nest.k_block)}
-    first, second, third = nest.order
-    for a in loops[first]:
-        for b in loops[second]:
-            for c in loops[third]:
-                at = dict(zip(nest.order, (a, b, c), strict=True))
-                yield _tile(schedule, group, t0, t1, timesteps, at)
+    for ranges in product(*(loops[name] for name in nest.order)):
+        yield _tile(schedule, group, t0, t1, timesteps, dict(zip(nest.order, ranges, strict=True)))
 
 
 def _tile(schedule: Schedule, group: int, t0: int, t1: int, timesteps: int, at: dict[str, tuple[int, int]]) -> Tile:
@@ -119,10 +132,22 @@ def _tile(schedule: Schedule, group: int, t0: int, t1: int, timesteps: int, at: 
     if not schedule.nest.inputs_resident:
         input_key = (*input_key, p0, k0)
         input_bits = footprint_elements(g, p0, p1) * channels_of(g, k0, k1) * word
-    tile = Tile(work.index, group, t0, t1, m0, m1, p0, p1, k0, k1, k0 == 0, k1 == g.K,
-                {"weights": weight_key, "inputs": input_key, "outputs": (group, m0, p0, t0)},
-                {"weights": (m1 - m0) * (k1 - k0) * work.weight_bits,
-                 "inputs": input_bits, "outputs": 0})
+    tile = Tile(
+        work.index,
+        group,
+        t0,
+        t1,
+        m0,
+        m1,
+        p0,
+        p1,
+        k0,
+        k1,
+        k0 == 0,
+        k1 == g.K,
+        {"weights": weight_key, "inputs": input_key, "outputs": (group, m0, p0, t0)},
+        {"weights": (m1 - m0) * (k1 - k0) * work.weight_bits, "inputs": input_bits, "outputs": 0},
+    )
     _outputs(schedule, tile, timesteps)
     return tile
 
@@ -131,7 +156,8 @@ def _outputs(schedule: Schedule, tile: Tile, timesteps: int) -> None:
     """What the tile's block of outputs holds and writes, and the membranes it moves."""
     work, size = schedule.work, (tile.m1 - tile.m0) * (tile.p1 - tile.p0)
     spans = (tile.t1 - tile.t0) if work.neuron != "none" else 1
-    kept = work.neuron == "none" and tile.t1 < timesteps  # an accumulated output stays in the PEs until the last timestep
+    # an accumulated output stays in the PEs until the last timestep
+    kept = work.neuron == "none" and tile.t1 < timesteps
     pixels = work.pooled(tile.p1) - work.pooled(tile.p0)
     tile.output_bits = 0 if kept else size * work.output_bits * spans
     tile.output_dram_bits = 0 if kept else (tile.m1 - tile.m0) * pixels * work.output_bits * spans
@@ -144,8 +170,8 @@ def _outputs(schedule: Schedule, tile: Tile, timesteps: int) -> None:
 
 
 def _mark(tiles: list[Tile], operand: str, resident: bool) -> None:
-    """A streamed block is fetched by the first of the consecutive tiles that use it and freed by the last; a resident one
-    by the first and last of all tiles that use it."""
+    """A streamed block is fetched by the first of the consecutive tiles that use it and freed by the last; a resident
+    one by the first and last of all tiles that use it."""
     last: dict[tuple[int, ...], Tile] = {}
     previous: Tile | None = None
     for tile in tiles:
@@ -169,8 +195,11 @@ def _mark(tiles: list[Tile], operand: str, resident: bool) -> None:
 def schedule_layer(work: LayerWork, shape: NestShape, per_fold: int, membranes: str, where: str) -> Schedule:
     """Choose the nest of one layer and say where its membranes wait ('move': in the buffer if the nest holds them)."""
     nest = choose(shape, where)
-    scratch = int(scratch_bits(shape, np.array(nest.m_block), np.array(nest.p_block),
-                               np.array(ceil_div(work.geometry.K, nest.k_block))))
+    scratch = int(
+        scratch_bits(
+            shape, np.array(nest.m_block), np.array(nest.p_block), np.array(ceil_div(work.geometry.K, nest.k_block))
+        )
+    )
     if membranes == "move":
         membranes = "buffer" if nest.membranes_in_buffer else "dram"
         if nest.membranes_in_buffer:

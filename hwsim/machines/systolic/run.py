@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+
 import numpy as np
 
 from hwsim.activity import Activity, SampleOutcome
@@ -48,8 +49,9 @@ class Runner:
         self.frozen: Frozen | None = None
         if workload.kind == "network":
             self.frozen = freeze(workload, machine.numerics(self.timesteps))
-        works = resolve(workload, machine.psum_bits(workload, self.frozen), machine.weight_bits, machine.mac,
-                        request.layers)
+        works = resolve(
+            workload, machine.psum_bits(workload, self.frozen), machine.weight_bits, machine.mac, request.layers
+        )
         refuse(machine.architecture, works, machine.share)
         if machine.exit_rule is not None and self.frozen is None:
             raise SpecError(f"{workload.name}: early exit needs a network with weights; this is a {workload.kind} file")
@@ -72,8 +74,9 @@ class Runner:
         lines = [self.machine.dataflow.describe()]
         for s in self.schedules:
             fold = f"; {s.per_fold} timesteps a fold" if s.shape.inner_timesteps > 1 else ""
-            lines.append(f"{s.work.name}: {s.nest.describe(s.shape)}{fold}; psums {s.work.psum_bits} bit"
-                         f"{places[s.membranes]}")
+            lines.append(
+                f"{s.work.name}: {s.nest.describe(s.shape)}{fold}; psums {s.work.psum_bits} bit{places[s.membranes]}"
+            )
         return [*lines, *self.machine.rounding]
 
     @property
@@ -90,17 +93,34 @@ class Runner:
         """What the network does with sample ``number``, computed, recorded or drawn."""
         if self.frozen is None:
             return replay(self.workload, number, self.timesteps, self.request.seed)
-        return run_network(self.frozen, simulated_set(self.workload), number, self.timesteps, seed=self.request.seed,
-                           exit_rule=self.machine.exit_rule)
+        return run_network(
+            self.frozen,
+            simulated_set(self.workload),
+            number,
+            self.timesteps,
+            seed=self.request.seed,
+            exit_rule=self.machine.exit_rule,
+        )
 
     def _run_one(self, activity: Activity, number: int) -> None:
         spikes = self.spikes(number)
-        data = {s.work.index: LayerData(s, _inputs(spikes, s), self._frozen_layer(s), self.timesteps)
-                for s in self.schedules}
+        data = {
+            s.work.index: LayerData(s, _inputs(spikes, s), self._frozen_layer(s), self.timesteps)
+            for s in self.schedules
+        }
         order = None if self.request.order_seed is None else np.random.default_rng(self.request.order_seed)
-        outcome = run_sample(self.machine, self.schedules, number, activity, timesteps=self.timesteps, data=data,
-                             call=self._tile_call(), decide=self._decision(spikes), classes=self.workload.classes or 1,
-                             order=order)
+        outcome = run_sample(
+            self.machine,
+            self.schedules,
+            number,
+            activity,
+            timesteps=self.timesteps,
+            data=data,
+            call=self._tile_call(),
+            decide=self._decision(spikes),
+            classes=self.workload.classes or 1,
+            order=order,
+        )
         if self.frozen is not None:
             self._finish(outcome, spikes, data)
         activity.outcomes.append(outcome)
@@ -120,6 +140,7 @@ class Runner:
         for item in data.values():
             work, g = item.schedule.work, item.schedule.work.geometry
             expected = spikes.outputs[work.name][: spikes.timesteps]
+            assert item.outputs is not None
             made = item.outputs[: spikes.timesteps].transpose(0, 2, 1).reshape(-1, g.M * work.groups, g.E, g.F)
             assert (made == expected).all(), f"layer {work.name}: the tiles do not give the network's outputs"
         samples = simulated_set(self.workload)
@@ -142,11 +163,17 @@ class Runner:
         stretches = segments(self.schedules, self.timesteps, self.machine.dataflow.time, self.machine.dataflow.block)
         by_index = {s.work.index: s for s in self.schedules}
         seconds = self.request.samples * sum(
-            estimate_process_seconds(tile_work(by_index[tile.layer], tile), self.machine.array_config(by_index[tile.layer]))
-            for tiles in stretches for tile in tiles)
+            estimate_process_seconds(
+                tile_work(by_index[tile.layer], tile), self.machine.array_config(by_index[tile.layer])
+            )
+            for tiles in stretches
+            for tile in tiles
+        )
         if seconds > PROCESS_LIMIT_SECONDS:
-            raise SpecError(f"depth 'process' would take about {seconds:,.0f} s here (limit {PROCESS_LIMIT_SECONDS:.0f} s)\n"
-                            "  Use depth 'kernel' (the same numbers), fewer layers (--layers A:B), or --force.")
+            raise SpecError(
+                f"depth 'process' would take about {seconds:,.0f} s here (limit {PROCESS_LIMIT_SECONDS:.0f} s)\n"
+                "  Use depth 'kernel' (the same numbers), fewer layers (--layers A:B), or --force."
+            )
 
 
 def _inputs(spikes: Spikes, schedule: Schedule) -> Callable[[int, int], np.ndarray]:

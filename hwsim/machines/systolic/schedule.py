@@ -25,16 +25,29 @@ def _schedule(machine: Machine, work: LayerWork, timesteps: int, resident_bits: 
         if flow.time == "layer":
             place = "move"
     shape = NestShape(
-        geometry=work.geometry, stationary=flow.stationary, rows=machine.rows, columns=machine.columns,
-        outer_timesteps=outer, inner_timesteps=inner, planes=work.planes, weight_bits=work.weight_bits,
-        word_bits=work.word_bits(inner), output_bits=work.output_bits * (inner if work.neuron != "none" else 1),
-        psum_bits=work.psum_bits, membrane_bits=machine.membrane_bits, share=machine.share, line_bits=machine.srams[0].line_bits,
+        geometry=work.geometry,
+        stationary=flow.stationary,
+        rows=machine.rows,
+        columns=machine.columns,
+        outer_timesteps=outer,
+        inner_timesteps=inner,
+        planes=work.planes,
+        weight_bits=work.weight_bits,
+        word_bits=work.word_bits(inner),
+        output_bits=work.output_bits * (inner if work.neuron != "none" else 1),
+        psum_bits=work.psum_bits,
+        membrane_bits=machine.membrane_bits,
+        share=machine.share,
+        line_bits=machine.srams[0].line_bits,
         capacity=tuple(buffer.capacity_bits for buffer in machine.srams),
         buffer_of=tuple(_index(machine, operand) for operand in OPERANDS),  # type: ignore[arg-type]
-        double_buffering=machine.double_buffering, constant_input=work.constant_input,
-        membranes_move=place == "move", may_keep=machine.membrane_in_buffer,
-        membranes_stream=place == "dram", reserved=resident_bits,
-    )  # fmt: skip
+        double_buffering=machine.double_buffering,
+        constant_input=work.constant_input,
+        membranes_move=place == "move",
+        may_keep=machine.membrane_in_buffer,
+        membranes_stream=place == "dram",
+        reserved=resident_bits,
+    )
     per_fold = work.passes(inner, machine.psum_spad_bits if flow.stationary == "output" else 1 << 30, SPIKE_WORD_BITS)
     where = machine.architecture.where("components")
     return schedule_layer(work, shape, per_fold, place, f"{where}: layer {work.name}")
@@ -49,9 +62,8 @@ def _fits_pes(machine: Machine, work: LayerWork, time: str) -> bool:
     g = work.geometry
     if time != "layer" or work.groups > 1:
         return False
-    across = machine.columns if machine.dataflow.stationary != "input" else machine.rows
-    down = machine.rows if machine.dataflow.stationary != "input" else machine.columns
-    return g.M <= across and g.P <= down
+    sums = (g.P, g.M) if machine.dataflow.stationary == "input" else (g.M, g.P)
+    return sums[0] <= machine.columns and sums[1] <= machine.rows
 
 
 def _membranes_stay(machine: Machine, works: list[LayerWork], timesteps: int) -> int:
@@ -59,8 +71,11 @@ def _membranes_stay(machine: Machine, works: list[LayerWork], timesteps: int) ->
     take at most half of it, else they go to DRAM."""
     if machine.dataflow.time not in ("network", "block") or not machine.membrane_in_buffer:
         return 0
-    bits = sum(ceil_div(work.geometry.M * work.groups, machine.share) * work.geometry.P * machine.membrane_bits
-               for work in works if work.spiking)
+    bits = sum(
+        ceil_div(work.geometry.M * work.groups, machine.share) * work.geometry.P * machine.membrane_bits
+        for work in works
+        if work.spiking
+    )
     buffer = next(b for b in machine.srams if b.name == machine.buffers["outputs"])
     stretches = timesteps if machine.dataflow.time == "network" else ceil_div(timesteps, machine.dataflow.block)
     return bits if stretches > 1 and 2 * bits <= buffer.capacity_bits else 0

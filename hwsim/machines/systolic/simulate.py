@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import simpy
 
 from hwsim.activity import SHARED, Activity, SampleOutcome
 from hwsim.components.memory import DramChannel, Process, Sram
-from hwsim.components.ports import Switchboard
+from hwsim.components.ports import Environment, Switchboard
 from hwsim.kernels.tile import TileResult
 from hwsim.machines.systolic.build import Machine
 from hwsim.machines.systolic.controller import Controller, LayerData
@@ -24,8 +23,16 @@ Decision = Callable[[int], bool]
 class EntropyUnit:
     """Decides after a block of timesteps whether to stop. Action: evaluate (one class)."""
 
-    def __init__(self, env: simpy.Environment, board: Switchboard, sample: int, activity: Activity, classes: int,
-                 ticks_per_class: int, layer: int) -> None:
+    def __init__(
+        self,
+        env: Environment,
+        board: Switchboard,
+        sample: int,
+        activity: Activity,
+        classes: int,
+        ticks_per_class: int,
+        layer: int,
+    ) -> None:
         self.env, self.board, self.sample, self.activity = env, board, sample, activity
         self.classes, self.ticks_per_class, self.layer = classes, ticks_per_class, layer
         self._port = board.port("entropy")
@@ -44,8 +51,16 @@ class EntropyUnit:
 class Sequencer:
     """Hands the plan to loaders and array, a segment at a time, and waits for the last write."""
 
-    def __init__(self, board: Switchboard, activity: Activity, sample: int, plan: Iterator[list[Tile]],
-                 last_layer: int, decide: Decision | None, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        board: Switchboard,
+        activity: Activity,
+        sample: int,
+        plan: Iterator[list[Tile]],
+        last_layer: int,
+        decide: Decision | None,
+        clock: Callable[[], int],
+    ) -> None:
         self.board, self.activity, self.sample, self.plan = board, activity, sample, plan
         self.last_layer, self.decide, self.clock = last_layer, decide, clock
         self._written, self._exit = board.port("sequencer.written"), board.port("sequencer.exit")
@@ -86,19 +101,29 @@ class Sequencer:
             self._pending -= 1
 
 
-def run_sample(machine: Machine, schedules: list[Schedule], sample: int, activity: Activity, *, timesteps: int,
-               data: dict[int, LayerData], call: Callable[..., TileResult], decide: Decision | None, classes: int,
-               order: np.random.Generator | None = None) -> SampleOutcome:
+def run_sample(
+    machine: Machine,
+    schedules: list[Schedule],
+    sample: int,
+    activity: Activity,
+    *,
+    timesteps: int,
+    data: dict[int, LayerData],
+    call: Callable[..., TileResult],
+    decide: Decision | None,
+    classes: int,
+    order: np.random.Generator | None = None,
+) -> SampleOutcome:
     """Simulate one sample from idle to its last write and book everything in ``activity``.
 
     ``order`` shuffles the order in which the processes start; it must not change anything (a test demands it).
     """
-    env = simpy.Environment()
+    env = Environment()
     board = Switchboard(env)
     by_index = {schedule.work.index: schedule for schedule in schedules}
     last = schedules[-1].work.index
     plan = segments(schedules, timesteps, machine.dataflow.time, machine.dataflow.block)
-    sequencer = Sequencer(board, activity, sample, plan, last, decide, lambda: int(env.now))
+    sequencer = Sequencer(board, activity, sample, plan, last, decide, lambda: env.tick)
     processes = _components(env, board, machine, by_index, sample, activity)
     processes.append(Controller(env, board, machine, sample, activity, data, call).serve())
     processes.append(EntropyUnit(env, board, sample, activity, classes, machine.entropy_ticks, last).serve())
@@ -107,27 +132,54 @@ def run_sample(machine: Machine, schedules: list[Schedule], sample: int, activit
     for process in processes:
         env.process(process)
     env.run(until=env.process(sequencer.run()))
-    _close(machine, activity, sample, int(env.now))
-    activity.events += board.delivered
+    _close(machine, activity, sample, env.tick)
+    activity.events += env.scheduled
     return SampleOutcome(sample, None, None, sequencer.timesteps)
 
 
-def _components(env: simpy.Environment, board: Switchboard, machine: Machine, schedules: dict[int, Schedule],
-                sample: int, activity: Activity) -> list[Any]:
-    processes = [DramChannel(env, board, machine.dram.name, activity, burst_bits=machine.dram.burst_bits,
-                             bits_per_tick=machine.dram.bits_per_tick,
-                             latency_ticks=machine.dram.latency_ticks).serve()]
+def _components(
+    env: Environment,
+    board: Switchboard,
+    machine: Machine,
+    schedules: dict[int, Schedule],
+    sample: int,
+    activity: Activity,
+) -> list[Any]:
+    processes = [
+        DramChannel(
+            env,
+            board,
+            machine.dram.name,
+            activity,
+            burst_bits=machine.dram.burst_bits,
+            bits_per_tick=machine.dram.bits_per_tick,
+            latency_ticks=machine.dram.latency_ticks,
+        ).serve()
+    ]
     for sram in machine.srams:
-        processes += Sram(env, board, sram.name, activity, capacity_bits=sram.capacity_bits,
-                          line_bits=sram.line_bits).processes()
+        processes += Sram(
+            env, board, sram.name, activity, capacity_bits=sram.capacity_bits, line_bits=sram.line_bits
+        ).processes()
     for operand in OPERANDS:
         buffer = machine.buffers[operand]
         shared = operand == "outputs" or list(machine.buffers.values()).count(buffer) > 1
-        processes.append(Loader(env, board, operand, buffer, machine.dram.name, sample, shared=shared,
-                                blocks=2 if machine.double_buffering else 1, schedules=schedules).serve())
+        processes.append(
+            Loader(
+                env,
+                board,
+                operand,
+                buffer,
+                machine.dram.name,
+                sample,
+                shared=shared,
+                blocks=2 if machine.double_buffering else 1,
+                schedules=schedules,
+            ).serve()
+        )
     readers = {schedule.work.producer for schedule in schedules.values() if schedule.work.producer is not None}
-    processes.append(Writer(env, board, machine.buffers["outputs"], machine.dram.name, sample, activity, schedules,
-                            readers).serve())
+    processes.append(
+        Writer(env, board, machine.buffers["outputs"], machine.dram.name, sample, activity, schedules, readers).serve()
+    )
     return processes
 
 
