@@ -11,14 +11,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hwsim.compare import compare as compare
+    from hwsim.comparison import compare as compare
     from hwsim.result import Result as Result
     from hwsim.run import simulate as simulate
 
 __version__ = "0.1.0"
 __all__ = ["Result", "__version__", "compare", "simulate"]
 
-_LAZY = {"simulate": "hwsim.run", "compare": "hwsim.compare", "Result": "hwsim.result"}
+_LAZY = {"simulate": "hwsim.run", "compare": "hwsim.comparison", "Result": "hwsim.result"}
 
 
 def __getattr__(name: str) -> Any:

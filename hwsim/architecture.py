@@ -166,8 +166,8 @@ class _Reader:
             paths=paths,
             options=options or {},
             sources=sources or {},
-            mapping=self._plain("mapping"),
-            noc=self._plain("noc"),
+            mapping=self._block("mapping", family),
+            noc=self._block("noc", family),
             overrides=overrides,
             files=self.tree.files,
             sha256=_hash(self.tree.root),
@@ -178,9 +178,11 @@ class _Reader:
         node = self.entries.get("description")
         return string(node, self.problems) if node is not None else ""
 
-    def _plain(self, key: str) -> dict[str, Any]:
-        node = self.entries.get(key)
-        return {name: child.plain() for name, child in mapping(node, self.problems).items()} if node is not None else {}
+    def _block(self, key: str, family: Family) -> dict[str, Any]:
+        """A block that only some families have; refused, and not ignored, where it would do nothing."""
+        if key in self.entries and key not in family.blocks:
+            self.problems.add_key(self.entries[key], f"machines of family '{family.name}' have no block '{key}'")
+        return self._model(key, family.blocks.get(key)) or {}
 
     def _sources(self) -> dict[str, str] | None:
         node = self.entries.get("sources")

@@ -41,6 +41,7 @@ class ComponentClass:
 class Family:
     """A kind of machine: its dataflows by name, its options, the operands whose storage ``paths`` gives.
 
+    blocks  the models of ``noc`` and ``mapping``, if machines of this family have such blocks
     check   (architecture, report) -> None; calls ``report(path, message, hint)`` for what no single value shows
     """
 
@@ -49,6 +50,7 @@ class Family:
     dataflow: type[BaseModel]
     options: type[BaseModel]
     operands: tuple[str, ...]
+    blocks: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     check: Callable[[Any, Callable[[str, str, str], None]], None] | None = None
 
 

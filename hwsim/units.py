@@ -141,6 +141,8 @@ def show(value: float, unit: str) -> str:
     """A value of a base unit as people write it: 2.863e-11, 'J' -> '28.63 pJ'; sizes in binary units."""
     if unit == "bit" and value >= 8192 and value % 8192 == 0:
         return f"{value / 8192:.12g} KiB"
+    if unit == "bit" and value > 64 and value % 8 == 0:
+        return f"{value / 8:.12g} B"
     if not math.isfinite(value):
         return "unlimited"
     if unit == "bit/s":

@@ -22,7 +22,7 @@ from hwsim.components.array_process.pe import Accumulators, OutputStationaryPe, 
 from hwsim.components.array_process.sequencer import Sequencer
 from hwsim.kernels.call import dense_cycles
 from hwsim.kernels.counters import COUNTS
-from hwsim.kernels.tile import ArrayConfig, TileNeuron, TileResult, TileState, TileWork, check_work
+from hwsim.kernels.tile import ArrayConfig, TileNeuron, TileResult, TileState, TileWork, call_kernel, check_work
 from hwsim.network.neuron import current_row, relu_step
 
 SECONDS_PER_STEP = 1.2e-6
@@ -124,6 +124,13 @@ def estimate_process_seconds(work: TileWork, config: ArrayConfig) -> float:
     filters, pixels, elements = work.m1 - work.m0, work.p1 - work.p0, work.planes * (work.k1 - work.k0)
     slots = filters * pixels * elements * work.timesteps
     return dense_cycles(work, config) * processes * SECONDS_PER_STEP + slots * SECONDS_PER_OPERATION
+
+
+class SystolicTile:
+    """The tile call at both depths, for ``hwsim.testing.agree``."""
+
+    processes = staticmethod(call_process)
+    kernel = staticmethod(call_kernel)
 
 
 def _result(array: PeArray, known: bool, neuron: TileNeuron | None) -> TileResult:

@@ -95,7 +95,6 @@ class ProcessingElement:
 
     actions: ClassVar = {
         "accumulate": Action("a weight added to the psum register"),
-        "multiply_accumulate": Action("a word times a weight added to the psum register", required=False),
         "activate": Action("an activation rectified and rounded (no neuron)", required=False),
         "shift": Action("the weight register shifted by one bit plane"),
         "clock": Action("a cycle of what is always clocked"),
@@ -107,6 +106,16 @@ class ProcessingElement:
         "psum_spad_write": Action("a psum written to its scratchpad"),
     }
     storages = ("weight_spad", "spike_spad", "psum_spad")
+
+
+@component("multiplier_unit", families=(FAMILY,))
+class MultiplierUnit:
+    """The multiplier that a PE needs to take whole words (``direct_input: mac``); its sum goes to the PE's accumulator."""
+
+    class Parameters(Parameters):
+        operand_bits: Width
+
+    actions = {"multiply": Action("a word of the input times a weight")}
 
 
 @component("lif_unit", families=(FAMILY,))
@@ -220,11 +229,9 @@ def _check(architecture: Any, report: Callable[[str, str, str], None]) -> None:
             report(
                 f"options.{key}", "skipping zeros needs a component of class zero_detector", "Add one, or use 'gated'."
             )
-    if options["direct_input"] == "mac":
-        for name, part in architecture.components.items():
-            if part.class_name == "processing_element" and "multiply_accumulate" not in part.actions:
-                message = f"'direct_input: mac' counts the action 'multiply_accumulate' of {name}, which has no price"
-                report(f"components.{name}.actions", message, "")
+    if options["direct_input"] == "mac" and "multiplier_unit" not in classes:
+        message = "inputs of several bits taken whole need a component of class multiplier_unit"
+        report("options.direct_input", message, "Add one per PE, or use 'bit_serial'.")
 
 
 SYSTOLIC = family(

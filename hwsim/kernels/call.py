@@ -13,7 +13,7 @@ from hwsim.kernels.tile import ArrayConfig, TileNeuron, TileResult, TileState, T
 _INT32_LIMIT = 2**31 - 1
 
 
-def integers(work: TileWork, config: ArrayConfig) -> np.record:
+def integers(work: TileWork, config: ArrayConfig) -> n.Call:
     """The call as the integers that kernels take."""
     g = work.geometry
     return n.Call(
@@ -26,7 +26,7 @@ def integers(work: TileWork, config: ArrayConfig) -> np.record:
         int(work.last_k), work.timesteps, work.planes, work.word_bits, int(work.constant_input), work.output_bits,
         int(work.membrane_in and work.spiking), int(work.membrane_out and work.spiking), int(work.spiking),
         int(work.neuron == "none"),
-    ).record()  # fmt: skip
+    )  # fmt: skip
 
 
 def run(work: TileWork, config: ArrayConfig, x: np.ndarray, weight: np.ndarray | None, neuron: TileNeuron | None,
@@ -79,7 +79,7 @@ def _operands(work: TileWork, config: ArrayConfig, x: np.ndarray, weight: np.nda
     return block, everything if config.zero_weights == "ignored" else block != 0
 
 
-def _sums(call: np.record, x: np.ndarray, block: np.ndarray | None, nonzero: np.ndarray, state: TileState
+def _sums(call: n.Call, x: np.ndarray, block: np.ndarray | None, nonzero: np.ndarray, state: TileState
           ) -> tuple[np.ndarray | None, np.ndarray]:  # fmt: skip
     """(sums [T, P', M'], operations [T, 2]) of the call; sums None without weights."""
     y_first = call.p0 // call.F * call.stride_y - call.pad_y
@@ -94,7 +94,7 @@ def _sums(call: np.record, x: np.ndarray, block: np.ndarray | None, nonzero: np.
     kind = np.int32 if weight.dtype == np.int8 else np.float64
     sums = np.zeros((given, call.pixels, filters), dtype=kind)
     operations = np.zeros((given, 2), dtype=np.int64)
-    psum.gather(call, events, y0, unit, weight, _weights_per_row(call, nonzero), sums, operations)
+    psum.gather(call.packed(), events, y0, unit, weight, _weights_per_row(call, nonzero), sums, operations)
     if given < call.timesteps:
         sums, operations = (np.repeat(array, call.timesteps, axis=0) for array in (sums, operations))
     if block is None:
@@ -105,12 +105,12 @@ def _sums(call: np.record, x: np.ndarray, block: np.ndarray | None, nonzero: np.
     return sums, operations
 
 
-def _weights_per_row(call: np.record, nonzero: np.ndarray) -> np.ndarray:
+def _weights_per_row(call: n.Call, nonzero: np.ndarray) -> np.ndarray:
     """[K'] weights of each reduction element that count as not zero."""
     return nonzero.sum(axis=1, dtype=np.int64) if nonzero.size else np.full(call.depth, call.filters)
 
 
-def _count_operations(call: np.record, config: ArrayConfig, operations: np.ndarray, nonzero: np.ndarray,
+def _count_operations(call: n.Call, config: ArrayConfig, operations: np.ndarray, nonzero: np.ndarray,
                       counts: np.ndarray) -> np.ndarray:  # fmt: skip
     """Synaptic operations, and the pairs of input and weight that are charged; returns operations per timestep."""
     per_timestep = operations[:, 0] * call.filters
@@ -123,7 +123,7 @@ def _count_operations(call: np.record, config: ArrayConfig, operations: np.ndarr
     return np.asarray(per_timestep, dtype=np.int64)
 
 
-def _finish(call: np.record, work: TileWork, sums: np.ndarray | None, neuron: TileNeuron | None, state: TileState,
+def _finish(call: n.Call, work: TileWork, sums: np.ndarray | None, neuron: TileNeuron | None, state: TileState,
             counts: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:  # fmt: skip
     """(outputs [T, P', M'], exit membrane): the neuron, once the sums are complete."""
     updates = call.timesteps * call.pixels * call.filters * call.last_k
@@ -152,10 +152,10 @@ def _finish(call: np.record, work: TileWork, sums: np.ndarray | None, neuron: Ti
     return outputs, None
 
 
-def _run_folds(call: np.record, work: TileWork, x: np.ndarray, nonzero: np.ndarray, state: TileState, counts: np.ndarray
+def _run_folds(call: n.Call, work: TileWork, x: np.ndarray, nonzero: np.ndarray, state: TileState, counts: np.ndarray
                ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """(clock, emissions): the folds of the call's dataflow, in order."""
-    clock = timeline.new_clock(state.lif_backlog)
+    clock, packed = timeline.new_clock(state.lif_backlog), call.packed()
     passes = -(-call.timesteps // call.per_fold)
     filter_folds, row_pixels = -(-call.filters // call.columns), -(-call.pixels // call.rows)
     column_pixels, element_folds = -(-call.pixels // call.columns), -(-call.planes * call.depth // call.rows)
@@ -165,23 +165,23 @@ def _run_folds(call: np.record, work: TileWork, x: np.ndarray, nonzero: np.ndarr
         skips = call.skip_spikes or call.skip_weights
         table = np.zeros((row_pixels, filter_folds, passes, 3) if skips else (0, 0, 0, 3), dtype=np.int64)
         if skips:
-            output_stationary.count_slots(call, x, nonzero, table)
-        output_stationary.run_folds(call, table, clock, counts, emissions)
+            output_stationary.count_slots(packed, x, nonzero, table)
+        output_stationary.run_folds(packed, table, clock, counts, emissions)
     elif work.stationary == "weight":
         slots = np.zeros((element_folds, passes) if call.skip_spikes else (0, 0), dtype=np.int64)
         vanished = np.zeros((filter_folds, element_folds), dtype=np.bool_)
         if call.skip_spikes:
-            weight_stationary.count_slots(call, x, slots)
+            weight_stationary.count_slots(packed, x, slots)
         if call.skip_weights:
-            weight_stationary.find_vanished(call, nonzero, vanished)
-        weight_stationary.run_folds(call, slots, vanished, clock, counts, emissions)
+            weight_stationary.find_vanished(packed, nonzero, vanished)
+        weight_stationary.run_folds(packed, slots, vanished, clock, counts, emissions)
     else:
         filters = np.zeros(element_folds, dtype=np.int64) if call.skip_weights else np.full(element_folds, call.filters)
         gone = np.full((column_pixels, passes, element_folds), bool(call.skip_spikes))
         if call.skip_weights:
-            input_stationary.count_filters(call, nonzero, filters)
+            input_stationary.count_filters(packed, nonzero, filters)
         if call.skip_spikes:
-            input_stationary.find_vanished(call, x, gone)
-        input_stationary.run_folds(call, filters, gone, clock, counts, emissions)
+            input_stationary.find_vanished(packed, x, gone)
+        input_stationary.run_folds(packed, filters, gone, clock, counts, emissions)
     counts[n.WEIGHT_SPAD_READS] = 0 if work.stationary == "input" else counts[n.ACCUMULATES] + counts[n.MULTIPLIES]
     return clock, emissions

@@ -10,8 +10,9 @@ from hwsim.kernels.weight_stationary import any_bit, membrane_lines
 
 
 @njit(nogil=True)
-def count_filters(call, nonzero, filters):  # type: ignore[no-untyped-def]
+def count_filters(packed, nonzero, filters):  # type: ignore[no-untyped-def]
     """filters[fk] = filters of which a row of the fold has a weight that is not zero. ``nonzero`` [K', M']."""
+    call = packed[0]
     elements = call.planes * call.depth
     for fk in range(filters.size):
         for m in range(call.filters):
@@ -22,8 +23,9 @@ def count_filters(call, nonzero, filters):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True)
-def find_vanished(call, x, vanished):  # type: ignore[no-untyped-def]
+def find_vanished(packed, x, vanished):  # type: ignore[no-untyped-def]
     """vanished[fp, pass, fk]: all bits of the fold are zero."""
+    call = packed[0]
     elements = call.planes * call.depth
     for fp in range(vanished.shape[0]):
         pa = call.p0 + fp * call.columns
@@ -50,14 +52,14 @@ def count_pes(call, first, rows, columns, timesteps, slots, vanished, clock, cou
 
 
 @njit(nogil=True)
-def run_folds(call, filters, vanished, clock, counts, emissions):  # type: ignore[no-untyped-def]
+def run_folds(packed, filters, vanished, clock, counts, emissions):  # type: ignore[no-untyped-def]
     """All folds of the call in order. ``filters`` [fk] that are left; ``vanished`` [fp, pass, fk]."""
+    call = packed[0]
     elements = call.planes * call.depth
     pixel_folds, element_folds = ceil_div(call.pixels, call.columns), ceil_div(elements, call.rows)
     passes = ceil_div(call.timesteps, call.per_fold)
     folds = pixel_folds * passes * element_folds
     flat = vanished.ravel()
-    index = 0
     for fp in range(pixel_folds):
         columns = min(call.columns, call.pixels - fp * call.columns)
         pa = call.p0 + fp * call.columns
@@ -66,6 +68,7 @@ def run_folds(call, filters, vanished, clock, counts, emissions):  # type: ignor
             bits = input_word_bits(call, timesteps)
             psums = columns * ceil_div(call.filters * timesteps * call.psum_bits, call.line_bits)
             for fk in range(element_folds):
+                index = (fp * passes + number) * element_folds + fk
                 first = fk * call.rows
                 rows = min(call.rows, elements - first)
                 slots, gone = timesteps * filters[fk], flat[index]
@@ -86,4 +89,3 @@ def run_folds(call, filters, vanished, clock, counts, emissions):  # type: ignor
                     0 if call.first_k and fk == 0 else psums, psums, reads, writes, outputs,
                 )  # fmt: skip
                 advance(call, fold, clock, counts, emissions)
-                index += 1

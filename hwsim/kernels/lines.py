@@ -1,14 +1,20 @@
 """Line accesses of operand streams: consecutive bits of one line, read through one line register, are one access.
 
-A walk has one line register per operand and fold-pass, empty (-1) at its start; an access is counted when the line of
-the next word differs from the register's.
+A walk has one line register per operand and fold-pass (an array of one int64), empty (-1) at its start; an access is
+counted when the line of the next word differs from the register's.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
 from hwsim.jit import njit
 
-EMPTY = -1
+
+@njit(nogil=True)
+def empty_register() -> np.ndarray:
+    """A line register that holds no line."""
+    return np.full(1, -1, dtype=np.int64)
 
 
 @njit(nogil=True)
@@ -18,13 +24,15 @@ def ceil_div(a: int, b: int) -> int:
 
 
 @njit(nogil=True)
-def walk_run(first_word: int, words: int, word_bits: int, line_bits: int, register: int) -> tuple[int, int]:
-    """Accesses of a run of stored words, and the line left in the register."""
+def walk_run(first_word: int, words: int, word_bits: int, line_bits: int, register: np.ndarray) -> int:
+    """Accesses of a run of stored words."""
     if words <= 0 or word_bits <= 0:
-        return 0, register
+        return 0
     first = first_word * word_bits // line_bits
     last = ((first_word + words) * word_bits - 1) // line_bits
-    return last - first + (first != register), last
+    accesses = last - first + (first != register[0])
+    register[0] = last
+    return accesses
 
 
 @njit(nogil=True)
@@ -32,7 +40,7 @@ def walk_inputs(call, ka, kb, pa, pb, word_bits, register):  # type: ignore[no-u
     """Accesses to the input stored as [C][H][W] words, for reduction elements ka:kb and output pixels pa:pb.
 
     For each channel, kernel row and output row: the run of words between the outermost ones that are used. Rows and
-    columns in the padding are not stored. Returns (accesses, register).
+    columns in the padding are not stored.
     """
     total = 0
     window = call.R * call.S
@@ -50,23 +58,22 @@ def walk_inputs(call, ka, kb, pa, pb, word_bits, register):  # type: ignore[no-u
                 low = max(0, x0 * call.stride_x - call.pad_x + s_low * call.dilation_x)
                 high = min(call.W - 1, x1 * call.stride_x - call.pad_x + s_high * call.dilation_x)
                 word = (c * call.H + y) * call.W
-                accesses, register = walk_run(word + low, high - low + 1, word_bits, call.line_bits, register)
-                total += accesses
-    return total, register
+                total += walk_run(word + low, high - low + 1, word_bits, call.line_bits, register)
+    return total
 
 
 @njit(nogil=True)
 def walk_elements(call, first, count, pa, pb, word_bits):  # type: ignore[no-untyped-def]
     """Input accesses of ``count`` (plane, k) elements from ``first``: elements of different planes are separate walks
     through one register."""
-    total, register = 0, EMPTY
+    total = 0
+    register = empty_register()
     at = first
     while at < first + count:
         plane = at // call.depth
         end = min(first + count, (plane + 1) * call.depth)
         ka, kb = call.k0 + at - plane * call.depth, call.k0 + end - plane * call.depth
-        accesses, register = walk_inputs(call, ka, kb, pa, pb, word_bits, register)
-        total += accesses
+        total += walk_inputs(call, ka, kb, pa, pb, word_bits, register)
         at = end
     return total
 
@@ -75,11 +82,11 @@ def walk_elements(call, first, count, pa, pb, word_bits):  # type: ignore[no-unt
 def walk_outputs(call, m, filters, pa, pb, timesteps):  # type: ignore[no-untyped-def]
     """Accesses to the outputs stored as [M][E F] words: for each of ``filters`` from ``m``, the run of pixels pa:pb."""
     bits = call.output_bits if call.accumulated else call.output_bits * timesteps
-    total, register = 0, EMPTY
+    total = 0
+    register = empty_register()
     for filter_index in range(m, m + filters):
         first = filter_index * call.E * call.F + pa
-        accesses, register = walk_run(first, pb - pa, bits, call.line_bits, register)
-        total += accesses
+        total += walk_run(first, pb - pa, bits, call.line_bits, register)
     return total
 
 

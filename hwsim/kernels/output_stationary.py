@@ -49,8 +49,9 @@ def surviving(call, words, weighted, t0, t1):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True)
-def count_slots(call, x, nonzero, table):  # type: ignore[no-untyped-def]
+def count_slots(packed, x, nonzero, table):  # type: ignore[no-untyped-def]
     """table[fp, fm, pass] = ``surviving`` of every fold-pass. ``nonzero`` [K', M'] marks weights that are not zero."""
+    call = packed[0]
     words = np.empty((call.timesteps, call.depth), dtype=np.int64)
     words[:] = (1 << call.planes) - 1
     weighted = np.ones(call.depth, dtype=np.bool_)
@@ -110,14 +111,14 @@ def count_pes(call, used, timesteps, slots, shifted, visits, clock, counts):  # 
 
 
 @njit(nogil=True)
-def run_folds(call, table, clock, counts, emissions):  # type: ignore[no-untyped-def]
+def run_folds(packed, table, clock, counts, emissions):  # type: ignore[no-untyped-def]
     """All folds of the call in order. ``table`` [fp, fm, pass, 3] from ``count_slots``, empty if nothing is skipped."""
+    call = packed[0]
     filter_folds, pixel_folds = ceil_div(call.filters, call.columns), ceil_div(call.pixels, call.rows)
     passes = ceil_div(call.timesteps, call.per_fold)
     lines = input_lines(call, pixel_folds, passes)
     skew = call.rows + call.columns - 2
     last_fold = filter_folds * pixel_folds * passes - 1
-    index = 0
     for fm in range(filter_folds):
         columns = min(call.columns, call.filters - fm * call.columns)
         for fp in range(pixel_folds):
@@ -135,7 +136,7 @@ def run_folds(call, table, clock, counts, emissions):  # type: ignore[no-untyped
                 outputs = 0
                 if call.last_k and (ends or not call.accumulated):
                     outputs = walk_outputs(call, call.m0 + fm * call.columns, columns, pa, pa + rows, timesteps)
-                apart = call.overlap and index < last_fold
+                apart = call.overlap and (fm * pixel_folds + fp) * passes + number < last_fold
                 fold = Fold(
                     max(slots, 1), 0, 0 if apart else skew, skew if apart else 0, call.last_k == 1,
                     call.share * timesteps * call.spiking,
@@ -145,4 +146,3 @@ def run_folds(call, table, clock, counts, emissions):  # type: ignore[no-untyped
                     membranes if call.membrane_out and ends else 0, outputs,
                 )  # fmt: skip
                 advance(call, fold, clock, counts, emissions)
-                index += 1

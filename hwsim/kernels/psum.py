@@ -96,7 +96,7 @@ def add_scaled_rows(psum, weight, rows, values, count):  # type: ignore[no-untyp
 
 
 @njit(nogil=True)
-def gather(call, events, y0, unit, weight, nonzero, psum, operations):  # type: ignore[no-untyped-def]
+def gather(packed, events, y0, unit, weight, nonzero, psum, operations):  # type: ignore[no-untyped-def]
     """Add all events to psum [T or 1, P', M'] and count them.
 
     events      from ``list_events``;  ``unit``: all values are 1
@@ -105,6 +105,7 @@ def gather(call, events, y0, unit, weight, nonzero, psum, operations):  # type: 
     operations  [T or 1, 2] written: input bits that are 1 (words where a slot takes words), and the nonzero weights
                 that they meet
     """
+    call = packed[0]
     first, channel, value = events
     mask = (1 << call.planes) - 1
     rows = np.empty(call.depth + 1, dtype=np.int64)

@@ -26,8 +26,9 @@ def any_bit(call, x, first, count, pixel, t):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True)
-def count_slots(call, x, slots):  # type: ignore[no-untyped-def]
+def count_slots(packed, x, slots):  # type: ignore[no-untyped-def]
     """slots[fk, pass] = (pixel, timestep) slots in which a row of the fold has a 1."""
+    call = packed[0]
     elements = call.planes * call.depth
     for fk in range(slots.shape[0]):
         first = fk * call.rows
@@ -38,8 +39,9 @@ def count_slots(call, x, slots):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True)
-def find_vanished(call, nonzero, vanished):  # type: ignore[no-untyped-def]
+def find_vanished(packed, nonzero, vanished):  # type: ignore[no-untyped-def]
     """vanished[fm, fk]: all weights of the fold are zero. ``nonzero`` [K', M']."""
+    call = packed[0]
     elements = call.planes * call.depth
     for fm in range(vanished.shape[0]):
         for fk in range(vanished.shape[1]):
@@ -93,14 +95,14 @@ def membrane_lines(call, columns, sums, number, passes):  # type: ignore[no-unty
 
 
 @njit(nogil=True)
-def run_folds(call, skipped, vanished, clock, counts, emissions):  # type: ignore[no-untyped-def]
+def run_folds(packed, skipped, vanished, clock, counts, emissions):  # type: ignore[no-untyped-def]
     """All folds of the call in order. ``skipped`` [fk, pass] slots left, or empty; ``vanished`` [fm, fk]."""
+    call = packed[0]
     elements = call.planes * call.depth
     filter_folds, element_folds = ceil_div(call.filters, call.columns), ceil_div(elements, call.rows)
     passes = ceil_div(call.timesteps, call.per_fold)
     lines = input_lines(call, element_folds, passes)
     folds = filter_folds * passes * element_folds
-    index = 0
     for fm in range(filter_folds):
         columns = min(call.columns, call.filters - fm * call.columns)
         m = call.m0 + fm * call.columns
@@ -108,6 +110,7 @@ def run_folds(call, skipped, vanished, clock, counts, emissions):  # type: ignor
             timesteps = min(call.per_fold, call.timesteps - number * call.per_fold)
             psums = columns * ceil_div(call.pixels * timesteps * call.psum_bits, call.line_bits)
             for fk in range(element_folds):
+                index = (fm * passes + number) * element_folds + fk
                 rows = min(call.rows, elements - fk * call.rows)
                 slots = skipped[fk, number] if skipped.size else timesteps * call.pixels
                 gone = vanished[fm, fk]
@@ -128,4 +131,3 @@ def run_folds(call, skipped, vanished, clock, counts, emissions):  # type: ignor
                     0 if call.first_k and fk == 0 else psums, psums, reads, writes, outputs,
                 )  # fmt: skip
                 advance(call, fold, clock, counts, emissions)
-                index += 1

@@ -132,7 +132,8 @@ class Collector:
         """A string of 1 to ``length`` characters, long ones of several lines; '' where it is none."""
         value = node.value
         if isinstance(value, str) and value.strip() and len(value) <= length:
-            if (value.replace("\n", "") if length > 200 else value).isprintable():
+            one_line = value.replace("\n", "") if length > 200 else value
+            if one_line.isprintable():
                 return value
         self.must_be(node, f"a text of 1 to {length} characters")
         return ""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.errors import Problem, SpecError, did_you_mean
-from hwsim.shipped import folder as shipped_folder
+from hwsim.shipped import folder
 from hwsim.workload.build import build, check_data, read_spec
 from hwsim.workload.model import Workload
 from hwsim.workload.npz import BUDGET_BYTES, MemoryArrays, NpzArrays, Remembering, write_npz
@@ -53,13 +53,14 @@ def find(name: str | Path) -> Path:
     text = str(name)
     if path.suffix in (".npz", ".yaml", ".yml"):
         if not path.is_file():
-            raise SpecError(Problem(text, "there is no such file"))
+            shipped_too = path.stem in _shipped_files()
+            hint = f"'{path.stem}', without folder and ending, is a shipped workload" if shipped_too else ""
+            raise SpecError(Problem(text, "there is no such file", hint))
         return path
     if path.is_file():
         raise SpecError(Problem(text, "is not a workload: expected a .npz, or a .yaml with shapes"))
-    for folder in shipped_folders():
-        if _is_name(text) and (folder / f"{text}.npz").is_file():  # without opening all the others
-            return folder / f"{text}.npz"
+    if _is_name(text) and (folder("workloads") / f"{text}.npz").is_file():  # without opening all the others
+        return folder("workloads") / f"{text}.npz"
     known = _shipped_files()
     if text not in known:
         raise SpecError(Problem("", f"unknown workload '{text}'", did_you_mean(text, known, "Shipped workloads")))
@@ -73,22 +74,11 @@ def shipped() -> list[str]:
 
 def _shipped_files() -> dict[str, Path]:
     """Name to file, sorted. A network takes the name before the shape table of the same name."""
-    found: dict[str, Path] = {}
-    for folder in shipped_folders():
-        for file in sorted(folder.glob("*.npz")):
-            if file.stem not in found and _is_workload(file):
-                found[file.stem] = file
-    for folder in shipped_folders():
-        for file in sorted((folder / "shapes").glob("*.yaml")):
-            taken = found.get(file.stem)
-            found.setdefault(f"shapes/{file.stem}" if taken and taken.suffix == ".npz" else file.stem, file)
+    place = folder("workloads")
+    found = {file.stem: file for file in place.glob("*.npz") if _is_workload(file)}
+    for file in (place / "shapes").glob("*.yaml"):
+        found[f"shapes/{file.stem}" if file.stem in found else file.stem] = file
     return dict(sorted(found.items()))
-
-
-def shipped_folders() -> list[Path]:
-    """Where shipped workloads stand: in the installed package, or in a checkout."""
-    place = shipped_folder("workloads")
-    return [place] if place.is_dir() else []
 
 
 def _is_name(text: str) -> bool:

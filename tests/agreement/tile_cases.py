@@ -62,7 +62,8 @@ def config(rng: np.random.Generator, stationary: str, share: int, mac: bool, wei
         rows, columns, spad_slice=pick(rng, 1, 3, 9), line_bits=pick(rng, 8, 16, 64, 256),
         read_ports=pick(rng, 1, 1, 2), write_ports=pick(rng, 1, 1, 3), psum_bits=pick(rng, 8, 16, 24),
         weight_bits=pick(rng, 4, 8, 9), membrane_bits=pick(rng, 8, 12), lif_sharing=share,
-        fold_overlap=bool(rng.random() < 0.3), zero_spikes=pick(rng, *zeros), zero_weights="ignored" if weightless else pick(rng, *zeros),
+        fold_overlap=bool(rng.random() < 0.3), zero_spikes=pick(rng, *zeros),
+        zero_weights="ignored" if weightless else pick(rng, *zeros),
         timesteps_per_fold=int(rng.integers(1, 5)), mac=mac,
     )  # fmt: skip
 

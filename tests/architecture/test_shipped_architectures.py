@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
@@ -130,3 +131,13 @@ def test_the_hash_follows_the_content_and_not_the_place() -> None:
     same = registry.load(shipped.find_architecture("sata"))
     assert same.sha256 == registry.load("sata").sha256
     assert same.sha256 != registry.load("sata", ["array.rows=12"]).sha256
+
+
+def test_an_option_that_multiplies_needs_the_unit_for_it(tmp_path: Path) -> None:
+    assert registry.load("sata", ["options.direct_input=mac"]).price("multiplier", "multiply").count_J > 0
+    (tmp_path / "mine.yaml").write_text(
+        "schema: hwsim/arch/1\nname: mine\nbase: sata\nremove: [components.multiplier]\n", encoding="utf-8"
+    )
+    registry.load(tmp_path / "mine.yaml")
+    with pytest.raises(SpecError, match="need a component of class multiplier_unit"):
+        registry.load(tmp_path / "mine.yaml", ["options.direct_input=mac"])

@@ -142,3 +142,14 @@ def test_more_timesteps_than_the_scratchpad_holds(tiny):
     reads = [sum(v for (_, _, t, c, a), v in activity.counts.items() if (c, a) == ("weight_buffer", "read"))
              for activity in (few, many)]  # fmt: skip
     assert reads[1] == 3 * reads[0]
+
+
+def test_words_taken_whole_cost_multiplications_and_save_planes(tiny):
+    """conv1 sees 8-bit pixels: eight planes of accumulates, or one multiplication each; the spikes are the same."""
+    serial = simulate("sata", tiny, accuracy=0)
+    whole = simulate("sata", tiny, accuracy=0, overrides=["options.direct_input=mac"])
+    _, counted = simulate_activity("sata", tiny, overrides=["options.direct_input=mac"], layers=(0, 1))
+    assert total(counted, "multiplier", "multiply") == total(counted, "pe", "accumulate") > 0
+    assert total(counted, "pe", "shift") == 0
+    assert whole.totals["cycles"] < serial.totals["cycles"]
+    assert whole.totals["area_m2"] > serial.totals["area_m2"]

@@ -180,7 +180,7 @@ class Machine:
         spads = ("weight_spad", "spike_spad", "psum_spad")
         actions |= {("pe", f"{spad}_{action}") for spad in spads for action in ("read", "write")}
         for work in works:
-            actions.add(("pe", "multiply_accumulate" if work.mac else "accumulate"))
+            actions |= {("pe", "accumulate")} | ({("multiplier", "multiply")} if work.mac else set())
             actions |= {("pe", "shift")} if work.planes > 1 else set()
             actions |= {("lif", "update")} if work.spiking else set()
             actions |= {("pe", "activate")} if work.neuron == "relu" else set()
@@ -191,6 +191,8 @@ class Machine:
 
     def _absent(self, name: str) -> bool:
         """Units that exist only where an option asks for them."""
+        if name == "multiplier":
+            return not self.mac
         if name == "zero_detector":
             return "skipped" not in (self.options["zero_spikes"], self.options["zero_weights"])
         return name == "entropy" and self.options["early_exit"] is None

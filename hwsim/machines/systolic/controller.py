@@ -15,7 +15,7 @@ from hwsim.machines.systolic.plan import OPERANDS, Schedule, Tile
 from hwsim.network.freeze import FrozenLayer
 
 PE_ACTIONS = {
-    "accumulates": "accumulate", "multiplies": "multiply_accumulate", "shifts": "shift",
+    "shifts": "shift",
     "weight_spad_reads": "weight_spad_read", "weight_spad_writes": "weight_spad_write",
     "spike_spad_reads": "spike_spad_read", "spike_spad_writes": "spike_spad_write",
     "psum_spad_reads": "psum_spad_read", "psum_spad_writes": "psum_spad_write", "activations": "activate",
@@ -167,24 +167,28 @@ class Controller:
             counts["psum_line_writes"] + counts["membrane_line_writes"] + counts["output_lines"],
         )
         for name, action in PE_ACTIONS.items():
-            if at != SHARED or name not in ("accumulates", "multiplies"):
-                book("pe", action, counts[name])
-        if at == SHARED:
-            self._book_per_timestep(tile, result)
+            book("pe", action, counts[name])
+        self._book_sums(tile, result)
         book("zero_detector", "detect", counts["detects"])
         per_timestep = counts["lif_updates"] // (tile.t1 - tile.t0)
         for t in range(tile.t0, tile.t1):
             book("lif", "update", per_timestep, t)
         self._book_cycles(tile, result)
 
-    def _book_per_timestep(self, tile: Tile, result: TileResult) -> None:
-        """Accumulates exist because of the spikes of their timestep, also where the tile serves several timesteps."""
-        name = "multiplies" if result.counts["multiplies"] else "accumulates"
-        charged, operations = result.counts[name], result.operations_per_timestep
-        exact = charged == int(operations.sum())
-        for index, t in enumerate(range(tile.t0, tile.t1)):
-            times = int(operations[index]) if exact else charged // (tile.t1 - tile.t0)
-            self.activity.count(self.sample, tile.layer, t, "pe", PE_ACTIONS[name], times)
+    def _book_sums(self, tile: Tile, result: TileResult) -> None:
+        """Accumulates exist because of the spikes of their timestep, also where the tile serves several timesteps.
+
+        Where zeros of weights decide too, the tile call gives no split over timesteps: then they are shared.
+        """
+        multiplied = result.counts["multiplies"]
+        charged, operations = multiplied + result.counts["accumulates"], result.operations_per_timestep
+        parts = {tile.timestep: charged}
+        if tile.timestep == SHARED and charged == int(operations.sum()):
+            parts = dict(zip(range(tile.t0, tile.t1), operations.tolist(), strict=True))
+        for timestep, times in parts.items():
+            self.activity.count(self.sample, tile.layer, timestep, "pe", "accumulate", times)
+            if multiplied:
+                self.activity.count(self.sample, tile.layer, timestep, "multiplier", "multiply", times)
 
     def _book_cycles(self, tile: Tile, result: TileResult) -> None:
         spend = self.activity.spend

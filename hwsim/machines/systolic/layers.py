@@ -81,7 +81,7 @@ def resolve(
     works = []
     for number, layer in enumerate(weighted[first:last], start=first):
         source, producer = _source(workload, layer, problems)
-        edge = workload.edge(source)
+        edge = workload.input_edge(layer)
         if edge.signed or edge.kind == "current" or edge.bits > MAXIMUM_PLANES:
             problems.append(
                 Problem(

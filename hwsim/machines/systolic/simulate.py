@@ -132,7 +132,8 @@ def run_sample(
     for process in processes:
         env.process(process)
     env.run(until=env.process(sequencer.run()))
-    _close(machine, activity, sample, env.tick)
+    lif_works = any(schedule.work.spiking for schedule in schedules)
+    _close(machine, activity, sample, env.tick, lif_works)
     activity.events += env.scheduled
     return SampleOutcome(sample, None, None, sequencer.timesteps)
 
@@ -183,8 +184,11 @@ def _components(
     return processes
 
 
-def _close(machine: Machine, activity: Activity, sample: int, ticks: int) -> None:
-    """What is left of each unit's time is idle; always-on clocks run for all of it, by layer as the time went."""
+def _close(machine: Machine, activity: Activity, sample: int, ticks: int, lif_works: bool) -> None:
+    """What is left of each unit's time is idle; always-on clocks run for all of it, by layer as the time went.
+
+    A run without any spiking layer stops the clock of the LIF units.
+    """
     activity.ticks[sample] = ticks
     units = {"array": 1, "pe": machine.pes, "lif": machine.lif_units, machine.dram.name: 1}
     spent: dict[str, int] = dict.fromkeys(units, 0)
@@ -203,4 +207,5 @@ def _close(machine: Machine, activity: Activity, sample: int, ticks: int) -> Non
     for (number, layer), latency in list(activity.latency.items()):
         if number == sample:
             activity.count(sample, layer, SHARED, "pe", "clock", latency * machine.pes)
-            activity.count(sample, layer, SHARED, "lif", "clock", latency * machine.lif_units)
+            if lif_works:
+                activity.count(sample, layer, SHARED, "lif", "clock", latency * machine.lif_units)

@@ -1,0 +1,53 @@
+"""``hwsim new``: a first file of the user's own, that runs as it is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from hwsim import shipped
+from hwsim.errors import Problem, SpecError
+from hwsim.result import write_whole
+
+_TEMPLATE = """\
+schema: hwsim/arch/1
+name: {name}
+base: {base}
+
+# Everything is as in {base} until something here says otherwise. Remove the # of what you want to change:
+# mappings are merged key by key, everything else replaces what it inherits. Quantities carry their unit, prices their
+# source; 'hwsim check {file}' says what is wrong and where, and prints the machine that came out.
+
+# dataflow: ws
+{examples}
+"""
+
+_COMPONENT = """\
+# components:
+#   array: {rows: 32, columns: 16}
+#   weight_buffer:
+#     capacity: 64 KiB
+#     actions:
+#       read: {energy: 15 pJ, per: 32 B, source: assumed, error: x1.5}
+# options:
+#   zero_spikes: skipped
+"""
+
+
+def new_architecture(path: str | os.PathLike[str], base: str) -> Path:
+    """Write an architecture file at ``path`` that inherits ``base`` (a shipped name or a file), with examples.
+
+    Raises SpecError if the file exists (nothing is overwritten) or if there is no such base.
+    """
+    target = Path(path)
+    if target.suffix not in (".yaml", ".yml"):
+        raise SpecError(Problem(str(target), "an architecture file must end in .yaml"))
+    if target.exists():
+        raise SpecError(Problem(str(target), "exists already; choose another name or remove it first"))
+    if not target.parent.is_dir():
+        raise SpecError(Problem(str(target), "its folder does not exist"))
+    origin = shipped.find_architecture(base)
+    inherited = base if base in shipped.architectures() else os.path.relpath(origin, target.parent)
+    text = _TEMPLATE.format(name=target.stem, base=inherited, file=target.name, examples=_COMPONENT.rstrip())
+    write_whole(target, text)
+    return target

@@ -1,0 +1,136 @@
+"""The systolic tile call gives the same at both depths, in every field, whatever order its processes start in."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import numpy as np
+import pytest
+
+from hwsim.components.array import SystolicTile, call_process, estimate_process_seconds
+from hwsim.components.array_process import folds
+from hwsim.kernels.call import dense_cycles
+from hwsim.kernels.counters import COUNTS
+from hwsim.kernels.tile import TileResult, call_kernel
+from hwsim.testing import agree, differences
+from tests.agreement.tile_cases import STATIONARY, small_cases
+
+CASES = 105
+CYCLES = 1200
+
+
+@pytest.mark.parametrize("stationary", STATIONARY)
+def test_kernel_equals_processes(stationary: str) -> None:
+    assert agree(SystolicTile, small_cases(20, stationary, CASES, CYCLES)) == CASES
+
+
+@pytest.mark.parametrize("stationary", STATIONARY)
+def test_cases_reach_everything(stationary: str) -> None:
+    """The random cases would be worth little if they never stalled, skipped, fired or used a state."""
+    results = [(case, call_kernel(*case)) for case in small_cases(20, stationary, CASES, CYCLES)]
+    nowhere = {"output": {"never"}, "weight": {"spike_spad_reads", "spike_spad_writes"},
+               "input": {"weight_spad_reads", "weight_spad_writes"}}[stationary]  # fmt: skip
+    if stationary != "output":
+        nowhere |= {"psum_spad_reads", "psum_spad_writes"}
+    for name in COUNTS:
+        assert any(result.counts[name] for _, result in results) == (name not in nowhere), name
+    assert any(result.stall_port for _, result in results)
+    assert any(result.stall_lif for _, result in results)
+    assert any(result.state.lif_backlog for _, result in results)
+    assert any(len(result.emissions) > 1 for _, result in results)
+    for field in ("first_k", "last_k", "membrane_in", "membrane_out", "constant_input", "signed_input"):
+        assert {getattr(case[0], field) for case, _ in results} == {False, True}, field
+    for field in ("zero_spikes", "zero_weights", "fold_overlap", "lif_sharing", "mac", "timesteps_per_fold"):
+        assert len({getattr(case[1], field) for case, _ in results}) > 1, field
+    assert {case[0].neuron for case, _ in results} == {"lif", "if", "relu", "none"}
+    assert any(case[5].psum is not None for case, _ in results)
+    assert any(case[5].membrane is not None for case, _ in results)
+    assert {case[3] is None for case, _ in results} == {False, True}
+
+
+@pytest.mark.parametrize("stationary", STATIONARY)
+def test_start_order_changes_nothing(stationary: str) -> None:
+    for case in small_cases(21, stationary, 6, 300):
+        expected = call_process(*case)
+        for seed in range(4):
+            assert differences(expected, call_process(*case, order=np.random.default_rng(seed))) == []
+
+
+@pytest.mark.parametrize("stationary", STATIONARY)
+def test_arguments_are_left_alone(stationary: str) -> None:
+    for case in small_cases(22, stationary, 10, 300):
+        before = deepcopy(case)
+        call_kernel(*case)
+        call_process(*case)
+        for old, new in zip(before, case, strict=True):
+            assert differences(old, new) == []
+
+
+def perturbations() -> list[tuple[str, str]]:
+    """Every scalar field of a result and every count."""
+    fields = ["cycles", "array_busy", "stall_port", "stall_lif", "pe_busy", "lif_busy"]
+    return [("field", name) for name in fields] + [("count", name) for name in COUNTS]
+
+
+@pytest.mark.parametrize(("kind", "name"), perturbations())
+def test_agree_finds_a_wrong_number(kind: str, name: str) -> None:
+    class Wrong:
+        processes = staticmethod(call_process)
+
+        @staticmethod
+        def kernel(*case: object) -> TileResult:
+            result = call_kernel(*case)  # type: ignore[arg-type]
+            if kind == "count":
+                result.counts[name] += 1
+            else:
+                setattr(result, name, getattr(result, name) + 1)
+            return result
+
+    with pytest.raises(AssertionError, match=name):
+        agree(Wrong, small_cases(23, "output", 1, 200))
+
+
+def test_agree_finds_a_wrong_array() -> None:
+    case = next(c for c in small_cases(20, "weight", CASES, CYCLES) if call_kernel(*c).outputs is not None)
+    for path in ("outputs", "emissions", "operations_per_timestep", "membrane"):
+        expected, wrong = call_kernel(*case), call_kernel(*case)
+        changed = wrong.state.membrane if path == "membrane" else getattr(wrong, path)
+        if changed is None:
+            continue
+        changed.flat[0] += 1
+        assert [line.split(":")[0] for line in differences(expected, wrong)] == [
+            "result.state.membrane" if path == "membrane" else f"result.{path}"
+        ]
+
+
+def test_agree_finds_a_bug_in_the_witness(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line register that is forgotten at every word is found."""
+    monkeypatch.setattr(folds, "accesses", lambda words, word_bits, line_bits: sum(1 for _ in words) if word_bits else 0)
+    with pytest.raises(AssertionError, match="_line"):
+        agree(SystolicTile, small_cases(20, "output", 10, 300))
+
+
+def test_inputs_that_no_line_brought_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A walk that forgets the last word of each run is found by the feeders."""
+    honest = folds.input_words
+    monkeypatch.setattr(folds, "input_words", lambda *arguments: honest(*arguments)[:-1])
+    with pytest.raises(AssertionError, match="no line access brought"):
+        for case in small_cases(20, "output", 10, 300):
+            call_process(*case)
+
+
+def test_estimate_grows_with_the_work() -> None:
+    """Refusing slow runs needs an estimate without running: cycles of the dense schedule times processes."""
+    small, large = small_cases(24, "weight", 40, 100)[0], small_cases(24, "weight", 40, 2000)[-1]
+    assert 0 < estimate_process_seconds(*small[:2]) < 1
+    costs = sorted((dense_cycles(c[0], c[1]), estimate_process_seconds(c[0], c[1])) for c in (small, large))
+    assert costs[0][1] < costs[1][1]
+
+
+@pytest.mark.parametrize("stationary", STATIONARY)
+def test_dense_cycles_are_those_of_a_call_that_skips_nothing(stationary: str) -> None:
+    for case in small_cases(25, stationary, 60, 2000):
+        if case[1].zero_spikes != "skipped" and case[1].zero_weights != "skipped" and case[5].lif_backlog == 0:
+            assert dense_cycles(case[0], case[1]) == call_kernel(*case).cycles
+
+
