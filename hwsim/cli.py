@@ -74,7 +74,7 @@ _RUN_OPTIONS = (
     click.option("--force", is_flag=True, help="Run also what is estimated to take over a minute."),
     click.option("--seed", metavar="S", type=int, default=0, show_default=True, help="Seed of everything random."),
     click.option("--out", metavar="DIR", type=click.Path(file_okay=False),
-                 help=f"Run folder; a finished run in it is replaced. Default: a new one in {RUNS_FOLDER}/."),
+                 help=f"Run folder: an unfinished run in it goes on, a finished one is replaced. Default: in {RUNS_FOLDER}/."),
     click.option("--json", "as_json", is_flag=True, help="Print result.json instead of tables."),
 )  # fmt: skip
 
@@ -115,7 +115,7 @@ def _simulate(arch: str, workload: str, out: str | None, as_json: bool, options:
     from hwsim.run import simulate as run
 
     with _progress() as progress:
-        result = run(arch, workload, progress=progress, **options)
+        result = run(arch, workload, progress=progress, out=out, **options)
     _show(result, _write(result, out), as_json)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from hwsim import __version__
 from hwsim.activity import Activity
 from hwsim.architecture import Architecture
+from hwsim.checkpoint import Checkpoint, merge
 from hwsim.components.registry import load as load_architecture
 from hwsim.cost import Labels, price
 from hwsim.errors import SpecError, did_you_mean
@@ -40,41 +41,39 @@ def simulate(
     depth: str = "kernel",
     force: bool = False,
     seed: int = 0,
+    out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Run a workload on an architecture and price what it did.
 
     ``samples``: how many are simulated; ``layers`` [A, B) over layers with weights; ``accuracy``: test images on which
     the accuracy is measured where the machine changes the network's function (0: off). ``profile``: the accounting of a
-    published tool instead of the machine. Raises SpecError for the user's mistakes, before anything runs.
+    published tool instead of the machine. ``out``: a run folder; samples finished there by an interrupted run of the
+    same inputs are not simulated again (the result itself is written by ``Result.write``). Raises SpecError for the user's mistakes, before anything runs.
     """
     _check(samples, timesteps, accuracy, depth)
     if profile is not None:
         from hwsim.profiles.run import simulate_profile
 
-        return simulate_profile(
-            profile,
-            architecture,
-            workload,
-            dataflow=dataflow,
-            overrides=overrides,
-            timesteps=timesteps,
-            layers=layers,
-            seed=seed,
-        )
+        common = {"dataflow": dataflow, "overrides": overrides, "timesteps": timesteps, "layers": layers, "seed": seed}
+        return simulate_profile(profile, architecture, workload, **common)
     started = time.monotonic()
     request = Request(samples, timesteps, layers, depth, force, seed)
-    runner, activity = simulate_activity(
-        architecture, workload, dataflow=dataflow, overrides=overrides, request=request, progress=progress
-    )
+    where = {"dataflow": dataflow, "overrides": overrides, "request": request, "out": out, "progress": progress}
+    runner, activity = simulate_activity(architecture, workload, **where)
+    result = _result(runner, activity, accuracy, progress)
+    events = {"depth": depth, "events": activity.events, "wall_s": time.monotonic() - started}
+    result.manifest.update({"version": __version__, **events})
+    return result
+
+
+def _result(runner: Runner, activity: Activity, images: int, progress: Progress | None) -> Result:
+    """Counts become costs, with all that says where they come from."""
     machine, net, spec = runner.machine, runner.workload, runner.machine.architecture
-    prices = machine.price_list()
-    settings = _settings(runner, accuracy, seed)
-    labels = Labels(
-        run_name(spec.name, net.name, machine.dataflow.name, settings, _hashes(spec, net)), spec.name, net.name
-    )
-    costs = price(prices, activity, labels)
-    result = Result.of(
+    settings, hashes = _settings(runner, images, runner.request.seed), _hashes(spec, net)
+    name = run_name(spec.name, net.name, machine.dataflow.name, settings, hashes)
+    costs = price(machine.price_list(), activity, Labels(name, spec.name, net.name))
+    return Result.of(
         costs,
         spec.name,
         net.name,
@@ -82,19 +81,12 @@ def simulate(
         layers=activity.layers,
         technology=_technology(machine),
         settings=settings,
-        hashes=_hashes(spec, net),
-        accuracy=_accuracy(runner, activity, accuracy, progress),
+        hashes=hashes,
+        accuracy=_accuracy(runner, images, progress),
         estimate=_estimate(runner, activity),
         schedule=activity.schedule,
         notes=_notes(runner),
-        manifest={
-            "depth": depth,
-            "version": __version__,
-            "events": activity.events,
-            "wall_s": time.monotonic() - started,
-        },
     )
-    return result
 
 
 def simulate_activity(
@@ -104,6 +96,7 @@ def simulate_activity(
     dataflow: str | None = None,
     overrides: Iterable[str] = (),
     request: Request | None = None,
+    out: str | Path | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> tuple[Runner, Activity]:
@@ -118,7 +111,27 @@ def simulate_activity(
     runner = Runner(build(spec, parse(dataflow) if dataflow else None), net, request)
     works = [schedule.work for schedule in runner.schedules]
     runner.machine.price_list().check(runner.machine.counted(works), spec.where("components"))
-    return runner, runner.run(Activity(), None if progress is None else lambda done, of: progress(done, of, "samples"))
+    activity = Activity(layers=[layer.name for layer in net.weighted], schedule=runner.describe())
+    finished = None
+    if out is not None:
+        settings = _settings(runner, 0, request.seed) | {
+            "samples": None,
+            "depth": request.depth,
+            "version": __version__,
+        }
+        finished = Checkpoint(out, run_name(spec.name, net.name, "", settings, _hashes(spec, net)))
+    for number in range(request.samples):
+        if progress:
+            progress(number, request.samples, "samples")
+        part = finished.load(number) if finished else None
+        if part is None:
+            part = runner.run_one(number)
+            if finished and request.samples > 1:
+                finished.save(number, part)
+        merge(activity, part)
+    if finished:
+        finished.clear()
+    return runner, activity
 
 
 def _check(samples: int, timesteps: int | None, accuracy: int, depth: str) -> None:
@@ -185,7 +198,7 @@ def _technology(machine: Any) -> dict[str, Any]:
     }
 
 
-def _accuracy(runner: Runner, activity: Activity, images: int, progress: Progress | None) -> Accuracy | None:
+def _accuracy(runner: Runner, images: int, progress: Progress | None) -> Accuracy | None:
     """Measured where the machine changes the function, else what the training recorded."""
     net = runner.workload
     recorded = net.training.get("software_accuracy") if net.training else None
@@ -221,7 +234,9 @@ def _notes(runner: Runner) -> list[str]:
     notes = []
     assumed = runner.machine.architecture.assumed
     if assumed:
-        notes.append(f"{len(assumed)} assumed numbers: {', '.join(assumed)}")
+        notes.append(
+            f"{len(assumed)} numbers of {runner.machine.architecture.name} are assumed (hwsim check lists them)"
+        )
     if runner.frozen is not None and runner.frozen.largest_change:
         notes.append(f"float weights put on an exact grid; largest relative change {runner.frozen.largest_change:.2g}")
     return notes

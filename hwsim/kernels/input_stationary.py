@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from hwsim.jit import njit
 from hwsim.kernels import counters as n
 from hwsim.kernels.lines import ceil_div, input_word_bits, walk_elements, walk_outputs
 from hwsim.kernels.timeline import PE_BUSY, Fold, advance, stationary_phases
-from hwsim.kernels.weight_stationary import any_bit, membrane_lines
+from hwsim.kernels.weight_stationary import mark_ones, membrane_lines
 
 
 @njit(nogil=True)
@@ -27,14 +29,16 @@ def find_vanished(packed, x, vanished):  # type: ignore[no-untyped-def]
     """vanished[fp, pass, fk]: all bits of the fold are zero."""
     call = packed[0]
     elements = call.planes * call.depth
+    seen = np.empty(call.timesteps, dtype=np.bool_)
     for fp in range(vanished.shape[0]):
         pa = call.p0 + fp * call.columns
         pb = min(pa + call.columns, call.p0 + call.pixels)
         for fk in range(vanished.shape[2]):
             count = min(call.rows, elements - fk * call.rows)
-            for t in range(call.timesteps):
-                for pixel in range(pa, pb):
-                    if any_bit(call, x, fk * call.rows, count, pixel, t):
+            for pixel in range(pa, pb):
+                mark_ones(call, x, fk * call.rows, count, pixel, seen)
+                for t in range(call.timesteps):
+                    if seen[t]:
                         vanished[fp, t // call.per_fold, fk] = False
 
 

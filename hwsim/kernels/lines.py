@@ -44,6 +44,8 @@ def walk_inputs(call, ka, kb, pa, pb, word_bits, register):  # type: ignore[no-u
     """
     total = 0
     window = call.R * call.S
+    if window == call.H * call.W == 1:  # all the runs of a linear layer are one
+        return walk_run(ka, kb - ka, word_bits, call.line_bits, register)
     for c in range(ka // window, (kb - 1) // window + 1):
         for r in range(call.R):
             start = c * window + r * call.S

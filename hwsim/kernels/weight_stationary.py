@@ -11,18 +11,24 @@ from hwsim.kernels.timeline import PE_BUSY, Fold, advance, stationary_phases
 
 
 @njit(nogil=True)
-def any_bit(call, x, first, count, pixel, t):  # type: ignore[no-untyped-def]
-    """Whether one of ``count`` (plane, k) elements from ``first`` is 1 at this pixel and timestep."""
+def mark_ones(call, x, first, count, pixel, seen):  # type: ignore[no-untyped-def]
+    """seen[t] = whether one of ``count`` (plane, k) elements from ``first`` is 1 at this pixel and timestep."""
+    seen[:] = False
+    missing = seen.size
     for element in range(first, first + count):
         plane, k = element // call.depth, call.k0 + element % call.depth
         c, r, s = k // (call.R * call.S), k // call.S % call.R, k % call.S
         y = pixel // call.F * call.stride_y - call.pad_y + r * call.dilation_y
         at = pixel % call.F * call.stride_x - call.pad_x + s * call.dilation_x
-        if 0 <= y < call.H and 0 <= at < call.W:
+        if y < 0 or y >= call.H or at < 0 or at >= call.W:
+            continue
+        for t in range(seen.size):
             value = x[min(t, x.shape[0] - 1), c, y, at]
-            if (value != 0) if call.planes == 1 else (value >> plane & 1):
-                return True
-    return False
+            if not seen[t] and ((value != 0) if call.planes == 1 else (value >> plane & 1)):
+                seen[t] = True
+                missing -= 1
+        if missing == 0:
+            return
 
 
 @njit(nogil=True)
@@ -30,12 +36,14 @@ def count_slots(packed, x, slots):  # type: ignore[no-untyped-def]
     """slots[fk, pass] = (pixel, timestep) slots in which a row of the fold has a 1."""
     call = packed[0]
     elements = call.planes * call.depth
+    seen = np.empty(call.timesteps, dtype=np.bool_)
     for fk in range(slots.shape[0]):
         first = fk * call.rows
         count = min(call.rows, elements - first)
-        for t in range(call.timesteps):
-            for pixel in range(call.p0, call.p0 + call.pixels):
-                slots[fk, t // call.per_fold] += any_bit(call, x, first, count, pixel, t)
+        for pixel in range(call.p0, call.p0 + call.pixels):
+            mark_ones(call, x, first, count, pixel, seen)
+            for t in range(call.timesteps):
+                slots[fk, t // call.per_fold] += seen[t]
 
 
 @njit(nogil=True)

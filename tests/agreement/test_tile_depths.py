@@ -105,7 +105,7 @@ def test_agree_finds_a_wrong_array() -> None:
 
 def test_agree_finds_a_bug_in_the_witness(monkeypatch: pytest.MonkeyPatch) -> None:
     """A line register that is forgotten at every word is found."""
-    monkeypatch.setattr(folds, "accesses", lambda words, word_bits, line_bits: sum(1 for _ in words) if word_bits else 0)
+    monkeypatch.setattr(folds, "accesses", lambda words, word_bits, _: sum(1 for _ in words) if word_bits else 0)
     with pytest.raises(AssertionError, match="_line"):
         agree(SystolicTile, small_cases(20, "output", 10, 300))
 

@@ -1,4 +1,4 @@
-"""Laws of whole layers: closed forms of cycles and accesses, conservation over tiles, and the function against NumPy."""
+"""Laws of whole layers: closed forms of cycles and accesses, conservation over tiles, the function against NumPy."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ def test_weight_lines_of_a_layer() -> None:
 def test_input_lines_by_hand() -> None:
     """One channel of 4 x 8 one-bit words in lines of 8 bits (a row each), 3 x 3 kernel, padding 1, 8 pixels per fold.
 
-    Output row 0 reads rows 0 1 (row -1 is padding), rows 1 and 2 read three, row 3 reads two: 10 lines. Two filter folds
-    read them twice. In lines of 16 bits rows 0 1 and 2 3 share a line: 1 + 2 + 2 + 1.
+    Output row 0 reads rows 0 1 (row -1 is padding), rows 1 and 2 read three, row 3 reads two: 10 lines. Two filter
+    folds read them twice. In lines of 16 bits rows 0 1 and 2 3 share a line: 1 + 2 + 2 + 1.
     """
     g = Geometry(1, 4, 8, 2, 3, 3, 1, 1, 1, 1, 1, 1, 1, 4, 8)
     config = ArrayConfig(rows=8, columns=1, line_bits=8)
@@ -124,7 +124,12 @@ def unfolded(x: np.ndarray, g: Geometry) -> np.ndarray:
     return patches.transpose(0, 2, 4, 1, 3, 5).reshape(len(x), g.P, g.K)
 
 
-LAYERS = [convolution(4, 6, 7), convolution(3, 9, 5, pad=0, stride=2), convolution(2, 8, 9, pad=2, dilation=2), linear(50, 11)]
+LAYERS = [
+    convolution(4, 6, 7),
+    convolution(3, 9, 5, pad=0, stride=2),
+    convolution(2, 8, 9, pad=2, dilation=2),
+    linear(50, 11),
+]
 
 
 @pytest.mark.parametrize("g", LAYERS)

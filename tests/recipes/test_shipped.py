@@ -69,6 +69,14 @@ def test_engine_reproduces_the_stated_accuracy():
     assert np.allclose(right, workload.training["accuracy_by_timesteps"], atol=5e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["vgg9", "vgg9_ann", "vgg5_ann", "vgg5_bntt", "vgg5_conversion"])
+def test_engine_reproduces_the_stated_accuracy_of_the_large_networks(name):
+    workload = load(name)
+    found = engine.accuracy(freeze(workload), workload.samples("test"))
+    assert float(np.mean(found.predictions == found.labels)) == workload.training["software_accuracy"]
+
+
 @pytest.mark.parametrize("name", ["digits_mlp", "vgg9", "vgg5_bntt"])
 def test_engine_and_torch_fire_the_same_spikes(name):
     torch = pytest.importorskip("torch")

@@ -24,7 +24,6 @@ from hwsim.network.spikes import Spikes
 from hwsim.workload.model import Samples, Workload
 
 PROCESS_LIMIT_SECONDS = 60.0
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -56,17 +55,7 @@ class Runner:
         if machine.exit_rule is not None and self.frozen is None:
             raise SpecError(f"{workload.name}: early exit needs a network with weights; this is a {workload.kind} file")
         self.schedules = make_schedules(machine, works, self.timesteps)
-
-    def run(self, activity: Activity, progress: Progress | None = None) -> Activity:
-        """Simulate the samples asked for; each starts on an idle machine with empty buffers."""
         self._refuse_slow_process()
-        activity.layers = [layer.name for layer in self.workload.weighted]
-        activity.schedule = self.describe()
-        for number in range(self.request.samples):
-            self._run_one(activity, number)
-            if progress:
-                progress(number + 1, self.request.samples)
-        return activity
 
     def describe(self) -> list[str]:
         """The schedule in words: the dataflow, then the nest of each layer."""
@@ -102,7 +91,9 @@ class Runner:
             exit_rule=self.machine.exit_rule,
         )
 
-    def _run_one(self, activity: Activity, number: int) -> None:
+    def run_one(self, number: int) -> Activity:
+        """Simulate one sample, on an idle machine with empty buffers."""
+        activity = Activity()
         spikes = self.spikes(number)
         data = {
             s.work.index: LayerData(s, _inputs(spikes, s), self._frozen_layer(s), self.timesteps)
@@ -124,6 +115,7 @@ class Runner:
         if self.frozen is not None:
             self._finish(outcome, spikes, data)
         activity.outcomes.append(outcome)
+        return activity
 
     def _frozen_layer(self, schedule: Schedule) -> FrozenLayer | None:
         return None if self.frozen is None else self.frozen.layers[schedule.work.name]
