@@ -74,7 +74,8 @@ _RUN_OPTIONS = (
     click.option("--force", is_flag=True, help="Run also what is estimated to take over a minute."),
     click.option("--seed", metavar="S", type=int, default=0, show_default=True, help="Seed of everything random."),
     click.option("--out", metavar="DIR", type=click.Path(file_okay=False),
-                 help=f"Run folder: an unfinished run in it goes on, a finished one is replaced. Default: in {RUNS_FOLDER}/."),
+                 help="Run folder; an unfinished run in it goes on, a finished one is replaced. "
+                      f"Default: in {RUNS_FOLDER}/."),
     click.option("--json", "as_json", is_flag=True, help="Print result.json instead of tables."),
 )  # fmt: skip
 
@@ -170,7 +171,7 @@ def compare(items: tuple[str, ...], dataflows: str | None, out: str | None, as_j
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 def check(files: tuple[str, ...]) -> None:
     """Validate FILEs, architectures or workloads; say what is inside."""
-    from hwsim.inspection import describe
+    from hwsim.tools.inspection import describe
 
     problems: list[Problem] = []
     for file in files:
@@ -242,7 +243,7 @@ def list_(what: str) -> None:
 
 
 def _list(what: str) -> None:
-    from hwsim.inspection import listing
+    from hwsim.tools.inspection import listing
 
     click.echo("\n".join(listing(what)))
 
@@ -253,7 +254,7 @@ def _list(what: str) -> None:
 @click.option("--from", "base", metavar="NAME", default="sata", show_default=True, help="Architecture to start from.")
 def new(kind: str, path: str, base: str) -> None:
     """Write a new architecture file that inherits another one."""
-    from hwsim.scaffold import new_architecture
+    from hwsim.tools.scaffold import new_architecture
 
     click.echo(f"written: {new_architecture(path, base)}\nnext: hwsim check {path}")
 
@@ -268,7 +269,7 @@ def demo(as_json: bool) -> None:
 @commands.command()
 def doctor() -> None:
     """Check this installation."""
-    from hwsim.doctor import examine
+    from hwsim.tools.doctor import examine
 
     findings = examine()
     for finding in findings:

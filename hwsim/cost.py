@@ -21,8 +21,8 @@ from statistics import NormalDist
 from typing import Any, NamedTuple
 
 from hwsim.activity import SHARED, Activity
+from hwsim.architecture.pricing import NOT_MODELLED
 from hwsim.errors import Problem, SpecError
-from hwsim.pricing import NOT_MODELLED
 from hwsim.units import Quantity
 
 CONFIDENCE = 0.95

@@ -49,18 +49,22 @@ def simulate(
     ``samples``: how many are simulated; ``layers`` [A, B) over layers with weights; ``accuracy``: test images on which
     the accuracy is measured where the machine changes the network's function (0: off). ``profile``: the accounting of a
     published tool instead of the machine. ``out``: a run folder; samples finished there by an interrupted run of the
-    same inputs are not simulated again (the result itself is written by ``Result.write``). Raises SpecError for the user's mistakes, before anything runs.
+    same inputs are not simulated again (``Result.write`` writes the result). Raises SpecError for the user's mistakes,
+    before anything runs.
     """
     _check(samples, timesteps, accuracy, depth)
     if profile is not None:
         from hwsim.profiles.run import simulate_profile
 
-        common = {"dataflow": dataflow, "overrides": overrides, "timesteps": timesteps, "layers": layers, "seed": seed}
-        return simulate_profile(profile, architecture, workload, **common)
+        return simulate_profile(
+            profile, architecture, workload, dataflow=dataflow, overrides=overrides, timesteps=timesteps, layers=layers,
+            seed=seed,
+        )  # fmt: skip
     started = time.monotonic()
     request = Request(samples, timesteps, layers, depth, force, seed)
-    where = {"dataflow": dataflow, "overrides": overrides, "request": request, "out": out, "progress": progress}
-    runner, activity = simulate_activity(architecture, workload, **where)
+    runner, activity = simulate_activity(
+        architecture, workload, dataflow=dataflow, overrides=overrides, request=request, out=out, progress=progress
+    )
     result = _result(runner, activity, accuracy, progress)
     events = {"depth": depth, "events": activity.events, "wall_s": time.monotonic() - started}
     result.manifest.update({"version": __version__, **events})

@@ -80,7 +80,7 @@ def test_options_reach_the_simulator(simulated):
     assert options.pop("progress") is None
     assert options == {
         "dataflow": "ws", "overrides": ("array.rows=12", "pe.count=3"), "profile": None, "samples": 4, "timesteps": 2,
-        "layers": (1, 3), "accuracy": 0, "depth": "process", "force": True, "seed": 7,
+        "layers": (1, 3), "accuracy": 0, "depth": "process", "force": True, "seed": 7, "out": None,
     }  # fmt: skip
 
 

@@ -16,15 +16,13 @@ FUNCTION_LIMIT = 60
 
 RANKS = {
     "errors": 0, "__init__": 0, "py.typed": 0,
-    "units": 1, "rng": 1, "grid": 1, "yamlnodes": 1, "yamlvalues": 1, "shipped": 1, "jit": 1,
-    "workload": 2, "activity": 2, "declarations": 2, "parameters": 2, "library": 2, "pricing": 2, "inherit": 2,
-    "assembly": 2, "architecture": 2,
+    "units": 1, "rng": 1, "grid": 1, "yamlfile": 1, "shipped": 1, "jit": 1,
+    "workload": 2, "activity": 2, "architecture": 2,
     "network": 3, "physics": 3, "cost": 3, "result": 3, "checkpoint": 3,
     "components": 4, "kernels": 4,
     "machines": 5, "profiles": 5,
     "run": 6,
-    "scaling": 7, "comparison": 7, "describe": 7,
-    "reproduce": 7, "report": 7, "inspection": 7, "scaffold": 7, "doctor": 7, "testing": 7,
+    "comparison": 7, "reproduce": 7, "report": 7, "tools": 7, "testing": 7,
     "cli": 8, "__main__": 9,
 }  # fmt: skip
 """Every module or package directly under hwsim/. Imports point to the same rank or down."""

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
+from hwsim.comparison.scaling import parse_target, scaled
 from hwsim.errors import SpecError
-from hwsim.scaling import parse_target, scaled
 from tests.result_builder import result
 
 

@@ -21,9 +21,9 @@ from typing import TypeVar
 
 from hwsim import architecture
 from hwsim.architecture import Architecture
-from hwsim.declarations import Action, Catalogue, ComponentClass, Family
+from hwsim.architecture.declarations import Action, Catalogue, ComponentClass, Family
 from hwsim.errors import Problem, SpecError
-from hwsim.parameters import Bandwidth, Bits, Count, Parameters, Seconds, Unit, Width
+from hwsim.yamlfile.parameters import Bandwidth, Bits, Count, Parameters, Seconds, Unit, Width
 
 __all__ = [
     "Action", "Bandwidth", "Bits", "Count", "Family", "Parameters", "Seconds", "Unit", "Width",
@@ -42,7 +42,8 @@ Class = TypeVar("Class", bound=type)
 def component(name: str, *, families: tuple[str, ...], physical: bool = True) -> Callable[[Class], Class]:
     """Class decorator: ``class: name`` in an architecture means this class.
 
-    The class has ``Parameters`` (a ``hwsim.parameters`` model), ``actions`` (name -> Action) and perhaps ``storages``.
+    The class has ``Parameters`` (a model of ``hwsim.yamlfile.parameters``), ``actions`` (name -> Action) and perhaps
+    ``storages``.
     """
 
     def register(implementation: Class) -> Class:

@@ -110,12 +110,12 @@ class ProcessingElement:
 
 @component("multiplier_unit", families=(FAMILY,))
 class MultiplierUnit:
-    """The multiplier that a PE needs to take whole words (``direct_input: mac``); its sum goes to the PE's accumulator."""
+    """The multiplier of a PE that takes whole words (``direct_input: mac``); its product goes to the accumulator."""
 
     class Parameters(Parameters):
         operand_bits: Width
 
-    actions = {"multiply": Action("a word of the input times a weight")}
+    actions: ClassVar = {"multiply": Action("a word of the input times a weight")}
 
 
 @component("lif_unit", families=(FAMILY,))

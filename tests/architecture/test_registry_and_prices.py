@@ -12,13 +12,14 @@ from typing import Annotated, Any, ClassVar
 import pytest
 from pydantic import Field
 
-from hwsim import architecture, yamlnodes
+from hwsim import architecture
+from hwsim.architecture.declarations import Catalogue
+from hwsim.architecture.library import Table
 from hwsim.components import registry
-from hwsim.declarations import Catalogue
 from hwsim.errors import SpecError
-from hwsim.library import Table
-from hwsim.parameters import Parameters, Unit, read_model
-from hwsim.yamlnodes import Problems
+from hwsim.yamlfile import nodes as yamlnodes
+from hwsim.yamlfile.nodes import Problems
+from hwsim.yamlfile.parameters import Parameters, Unit, read_model
 
 TOY = Path(__file__).parent.parent / "bad_input" / "toy.yaml"
 

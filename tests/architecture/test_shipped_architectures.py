@@ -9,8 +9,8 @@ import pytest
 
 from hwsim import shipped
 from hwsim.architecture import Architecture
+from hwsim.architecture.describe import describe, latency_ticks
 from hwsim.components import registry
-from hwsim.describe import describe, latency_ticks
 from hwsim.errors import SpecError
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from hwsim import yamlnodes, yamlvalues
 from hwsim.errors import SpecError
-from hwsim.yamlnodes import Problems
+from hwsim.yamlfile import nodes as yamlnodes
+from hwsim.yamlfile import values as yamlvalues
+from hwsim.yamlfile.nodes import Problems
 
 
 def refused(text: str) -> str:

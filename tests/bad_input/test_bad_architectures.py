@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from hwsim import yamlnodes
 from hwsim.components import registry
 from hwsim.errors import SpecError
+from hwsim.yamlfile import nodes as yamlnodes
 
 HERE = Path(__file__).parent
 CORPUS: dict[str, dict[str, Any]] = yamlnodes.read(HERE / "corpus.yaml").plain()

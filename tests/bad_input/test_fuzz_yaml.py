@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from hwsim import units, yamlnodes
+from hwsim import units
 from hwsim.components import registry
 from hwsim.errors import SpecError
+from hwsim.yamlfile import nodes as yamlnodes
 
 TOY = (Path(__file__).parent / "toy.yaml").read_text(encoding="utf-8")
 WORDS = sorted(set(re.findall(r"[^\s,{}\[\]]+", TOY)))

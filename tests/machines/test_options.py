@@ -153,3 +153,26 @@ def test_words_taken_whole_cost_multiplications_and_save_planes(tiny):
     assert total(counted, "pe", "shift") == 0
     assert whole.totals["cycles"] < serial.totals["cycles"]
     assert whole.totals["area_m2"] > serial.totals["area_m2"]
+
+
+def test_an_interrupted_run_goes_on_where_it_was(tiny, tmp_path, monkeypatch):
+    """Finished samples in the run folder are taken over; the result is the same bytes."""
+    from hwsim.machines.systolic.run import Runner
+
+    whole = simulate("sata", tiny, samples=4, accuracy=0)
+    ran, run_one = [], Runner.run_one
+
+    def stop_at_two(self, number):
+        if number == 2:
+            raise KeyboardInterrupt
+        ran.append(number)
+        return run_one(self, number)
+
+    monkeypatch.setattr(Runner, "run_one", stop_at_two)
+    with pytest.raises(KeyboardInterrupt):
+        simulate("sata", tiny, samples=4, accuracy=0, out=tmp_path)
+    monkeypatch.setattr(Runner, "run_one", lambda self, number: (ran.append(number), run_one(self, number))[1])
+    resumed = simulate("sata", tiny, samples=4, accuracy=0, out=tmp_path)
+    assert ran == [0, 1, 2, 3]
+    assert resumed.to_json() == whole.to_json() and resumed.rows == whole.rows
+    assert not list(tmp_path.iterdir())

@@ -61,6 +61,15 @@ def test_bias_and_bn_fold_in_the_written_order() -> None:
     np.testing.assert_allclose(psum * layer.scale[0] + layer.offset[0], expected, rtol=1e-14)
 
 
+def test_full_scale_holds_the_largest_current() -> None:
+    b = small(neuron=LIF | {"start": 0.5})
+    b.arrays["conv.weight"][:] = 3
+    b.layers[0]["bias"] = b.member("bias", np.array([0.0, -100.0, 50.0, 0.0], dtype=np.float32))
+    layer = freeze(b.build()).layers["conv"]
+    assert layer.full_scale == 18 * 3 * 255 * layer.scale[0, 1] + 100.0
+    assert layer.current_step == 2.0 ** (7 - 40)
+
+
 def test_batch_norm_through_time_has_rows() -> None:
     b = small()
     bn = {

@@ -40,7 +40,7 @@ def baseline() -> float:
 
 
 def note(**figures: object) -> None:
-    print(json.dumps(figures))
+    print(json.dumps(figures))  # noqa: T201
 
 
 def job(dataflow: str, folder: Path) -> list[str]:
@@ -121,7 +121,10 @@ def test_cost_is_linear_in_spikes(tmp_path: Path) -> None:
 
 def test_cost_is_linear_in_layers(tmp_path: Path) -> None:
     """Eight times the layers cost at most ten times the time."""
-    layer = "  - {{name: c{0}, op: conv2d, input: [64, 16, 16], channels: 64, kernel: 3, stride: 1, padding: 1, density: 0.1}}\n"
+    layer = (
+        "  - {{name: c{0}, op: conv2d, input: [64, 16, 16], channels: 64, kernel: 3, stride: 1, padding: 1, "
+        "density: 0.1}}\n"
+    )
     times = {}
     for count in (4, 32):
         table = tmp_path / f"n{count}.yaml"

@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> None:
         trainer.start_from(first)
     if not options.export_only:
         left = recipe.epochs - trainer.epoch
-        say(f"{recipe.name}: about {trainer.estimate() / 60:.1f} minutes for {left} epochs of {trainer.count} images")
+        say(f"{recipe.name}: about {trainer.estimate() / 60:.1f} minutes for {left} epochs")
     network = trainer.run(stop_after=trainer.epoch if options.export_only else None)
     spec, arrays = ship.build(recipe, trainer, network, data)
     training = ship.add_measurements(spec, arrays, data)

@@ -21,13 +21,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hwsim import yamlnodes
 from hwsim.workload.build import Parts, assemble, read_parts
 from hwsim.workload.fields import Collector, Locate, Node, dotted
 from hwsim.workload.model import POOLS, SCHEMA, WEIGHTED, Layer, Member, Neuron, Workload
 from hwsim.workload.npz import MemoryArrays
 from hwsim.workload.samples import hash_file
 from hwsim.workload.spec import read_schema
+from hwsim.yamlfile import nodes as yamlnodes
 
 SHAPES_SCHEMA = "hwsim/shapes/1"
 _KEYS = ("schema", "name", "timesteps", "density", "notes", "layers")

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hwsim import workload as workload_files
+from hwsim.architecture.describe import describe as describe_architecture
 from hwsim.comparison import kind
 from hwsim.components import registry
-from hwsim.describe import describe as describe_architecture
 from hwsim.errors import Problem, SpecError
 from hwsim.report import numbers
 from hwsim.report.tables import WIDTH, table

@@ -13,9 +13,9 @@ from typing import Any
 
 from hwsim import shipped
 from hwsim import workload as workload_files
+from hwsim.comparison.scaling import origin, parse_target, scaled
 from hwsim.errors import Problem, SpecError, did_you_mean
 from hwsim.result import RESULT_FILE, Result
-from hwsim.scaling import origin, parse_target, scaled
 
 SCHEMA = "hwsim/comparison/1"
 Item = str | os.PathLike[str] | Result
@@ -55,8 +55,8 @@ def compare(
     """Run every architecture on every workload in every dataflow, or read run folders, and set them side by side.
 
     ``options`` are those of ``hwsim.simulate``. ``scale_to`` ('28 nm, 0.9 V') moves all runs to one node by the rule of
-    ``hwsim.scaling``. ``on_result`` is called with each run as soon as it is there. Raises SpecError for an item that
-    is neither, before anything runs.
+    ``hwsim.comparison.scaling``. ``on_result`` is called with each run as soon as it is there. Raises SpecError for an
+    item that is neither, before anything runs.
     """
     ready, architectures, workloads = sort_items(items)
     target = parse_target(scale_to) if scale_to is not None else None

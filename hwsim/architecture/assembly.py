@@ -10,10 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from hwsim.declarations import Catalogue, ComponentClass, Family
-from hwsim.errors import did_you_mean
-from hwsim.parameters import Unit, field_unit, is_whole, read_model
-from hwsim.pricing import (
+from hwsim.architecture.declarations import Catalogue, ComponentClass, Family
+from hwsim.architecture.pricing import (
     SOURCED_KEYS,
     Context,
     Price,
@@ -23,9 +21,11 @@ from hwsim.pricing import (
     read_source,
     read_sourced,
 )
+from hwsim.errors import did_you_mean
 from hwsim.units import Quantity
-from hwsim.yamlnodes import Node, Problems
-from hwsim.yamlvalues import check_keys, choice, mapping, misspelt
+from hwsim.yamlfile.nodes import Node, Problems
+from hwsim.yamlfile.parameters import Unit, field_unit, is_whole, read_model
+from hwsim.yamlfile.values import check_keys, choice, mapping, misspelt
 
 COMPONENT_KEYS = ("class", "count", "source", "note", "actions", "area", "leakage")
 """Keys of a component beside the parameters of its class."""

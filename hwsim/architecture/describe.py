@@ -8,8 +8,8 @@ from fractions import Fraction
 from typing import Any
 
 from hwsim.architecture import Architecture
-from hwsim.assembly import ComponentSpec
-from hwsim.pricing import NOT_MODELLED
+from hwsim.architecture.assembly import ComponentSpec
+from hwsim.architecture.pricing import NOT_MODELLED
 from hwsim.units import Quantity, show
 
 

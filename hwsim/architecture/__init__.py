@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hwsim import assembly, inherit
-from hwsim.assembly import COMPONENT_KEYS, ComponentSpec, Technology
-from hwsim.declarations import Catalogue, Family
+from hwsim.architecture import assembly, inherit
+from hwsim.architecture.assembly import COMPONENT_KEYS, ComponentSpec, Technology
+from hwsim.architecture.declarations import Catalogue, Family
+from hwsim.architecture.inherit import TOP_KEYS
+from hwsim.architecture.library import Library, read_library
+from hwsim.architecture.pricing import Context, Price, read_error, source_name
 from hwsim.errors import Problem, SpecError, did_you_mean
-from hwsim.inherit import TOP_KEYS
-from hwsim.library import Library, read_library
-from hwsim.parameters import read_model
-from hwsim.pricing import Context, Price, read_error, source_name
 from hwsim.units import Quantity
-from hwsim.yamlnodes import Node, Problems
-from hwsim.yamlvalues import check_keys, choice, mapping, string
+from hwsim.yamlfile.nodes import Node, Problems
+from hwsim.yamlfile.parameters import read_model
+from hwsim.yamlfile.values import check_keys, choice, mapping, string
 
 __all__ = ["COMPONENT_KEYS", "Architecture", "ComponentSpec", "Price", "Quantity", "Technology", "load"]
 

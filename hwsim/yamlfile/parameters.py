@@ -25,8 +25,8 @@ from pydantic_core import ErrorDetails
 
 from hwsim import units
 from hwsim.errors import SpecError, did_you_mean
-from hwsim.yamlnodes import Node, Problems
-from hwsim.yamlvalues import mapping, misspelt
+from hwsim.yamlfile.nodes import Node, Problems
+from hwsim.yamlfile.values import mapping, misspelt
 
 UNLIMITED = "unlimited"
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from hwsim.errors import did_you_mean, nearest
-from hwsim.yamlnodes import Node, Problems
+from hwsim.yamlfile.nodes import Node, Problems
 
 
 def mapping(node: Node, problems: Problems, what: str = "a mapping") -> dict[str, Node]:

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hwsim import units
+from hwsim.architecture.library import Library
 from hwsim.errors import SpecError, did_you_mean, nearest
-from hwsim.library import Library
 from hwsim.units import Quantity
-from hwsim.yamlnodes import Node, Problems
-from hwsim.yamlvalues import check_keys, integer, misspelt
+from hwsim.yamlfile.nodes import Node, Problems
+from hwsim.yamlfile.values import check_keys, integer, misspelt
 
 ASSUMED = "assumed"
 NOT_MODELLED = "not modelled"

@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hwsim import shipped, yamlnodes
+from hwsim import shipped
 from hwsim.errors import Problem, SpecError, did_you_mean, nearest
-from hwsim.yamlnodes import Node, Problems
+from hwsim.yamlfile import nodes as yamlnodes
+from hwsim.yamlfile.nodes import Node, Problems
 
 SCHEMA = "hwsim/arch/1"
 TOP_KEYS = (

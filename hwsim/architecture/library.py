@@ -15,8 +15,8 @@ from typing import Any
 from hwsim import units
 from hwsim.errors import SpecError, did_you_mean
 from hwsim.units import Quantity
-from hwsim.yamlnodes import Node, Problems
-from hwsim.yamlvalues import check_keys, integer, mapping
+from hwsim.yamlfile.nodes import Node, Problems
+from hwsim.yamlfile.values import check_keys, integer, mapping
 
 _RESERVED = ("clock", "source", "error", "between", "beyond", "note")
 _UNITS = {"power": "W", "leakage": "W", "area": "m^2"}

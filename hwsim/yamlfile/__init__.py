@@ -1,0 +1,1 @@
+"""YAML files read so that every value knows its file, line and column."""
