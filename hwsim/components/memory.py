@@ -6,13 +6,17 @@ from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
 import simpy
+from pydantic import field_validator
 
 from hwsim.activity import Activity
+from hwsim.components import registry
 from hwsim.components.ports import Environment, Switchboard
+from hwsim.components.registry import Action, Bandwidth, Bits, Count, Seconds, component
 
+FAMILIES = ("systolic",)
 Process = Generator[simpy.Event, Any, None]
 
 
@@ -44,8 +48,19 @@ class Room:
     answer_to: str = ""
 
 
+@component("dram_channel", families=FAMILIES)
 class DramChannel:
-    """One DRAM channel, reads and writes in the order in which they arrive. Actions: read, write (bursts)."""
+    """One DRAM channel: a latency per transfer, then bursts at the bandwidth, in the order in which they arrive."""
+
+    class Parameters(registry.Parameters):
+        bandwidth: Bandwidth
+        latency: Seconds
+        burst: Bits
+
+    actions: ClassVar = {
+        "read": Action("a burst read", granule="burst"),
+        "write": Action("a burst written", granule="burst"),
+    }
 
     def __init__(
         self,
@@ -83,11 +98,33 @@ class DramChannel:
             self.board.send(self.path, request.answer_to, ticks)
 
 
+@component("sram", families=FAMILIES)
 class Sram:
-    """An on-chip buffer: room for blocks, a write port for fills, a read port for drains. Actions: read, write (lines).
+    """An on-chip buffer: room for blocks, a write port for fills, a read port for drains.
 
-    The array's own accesses are part of its tile calls and are counted there; fills and drains use the other port.
+    Consecutive bytes of one line by one port are one access. The array's own accesses are part of its tile calls and
+    are counted there; fills and drains use the other port.
     """
+
+    class Parameters(registry.Parameters):
+        capacity: Bits
+        line: Bits
+        banks: Count = 1
+        read_ports: Count = 1
+        write_ports: Count = 1
+
+        @field_validator("line")
+        @classmethod
+        def _fits(cls, line: int, info: Any) -> int:
+            capacity = info.data.get("capacity")
+            if capacity is not None and capacity % line:
+                raise ValueError(f"a capacity of {capacity // 8} B is no whole number of lines of {line // 8} B")
+            return line
+
+    actions: ClassVar = {
+        "read": Action("a line read", granule="line"),
+        "write": Action("a line written", granule="line"),
+    }
 
     def __init__(
         self, env: Environment, board: Switchboard, path: str, activity: Activity, *, capacity_bits: int, line_bits: int

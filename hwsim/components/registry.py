@@ -31,7 +31,7 @@ __all__ = [
 ]  # fmt: skip
 
 GROUP = "hwsim.components"
-SHIPPED = ("hwsim.components.systolic_parts",)
+SHIPPED = ("hwsim.components.memory", "hwsim.components.systolic", "hwsim.components.entropy")
 """Modules that register what hwsim ships."""
 
 _components: dict[str, ComponentClass] = {}
@@ -79,7 +79,7 @@ def catalogue() -> Catalogue:
     for module in SHIPPED:
         importlib.import_module(module)
     _import_plugins()
-    return Catalogue(dict(_components), dict(_families))
+    return Catalogue(dict(sorted(_components.items())), dict(sorted(_families.items())))
 
 
 def load(path: str | Path, overrides: Iterable[str] = ()) -> Architecture:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from hwsim.kernels.call import dense_cycles
 from hwsim.kernels.tile import ArrayConfig, TileNeuron, TileState, TileWork
 from hwsim.network.neuron import LifParameters
 from hwsim.workload.model import Geometry
@@ -160,7 +160,7 @@ def random_case(rng: np.random.Generator, stationary: str) -> Case:
 
 
 def small_cases(seed: int, stationary: str, count: int, cycles: int) -> list[Case]:
-    """``count`` random calls of at most about ``cycles`` array cycles (slots of dense folds, without stalls)."""
+    """``count`` random calls of at most ``cycles`` cycles (if nothing is skipped, stalls included)."""
     rng = np.random.default_rng(seed)
     cases: list[Case] = []
     while len(cases) < count:
@@ -168,21 +168,3 @@ def small_cases(seed: int, stationary: str, count: int, cycles: int) -> list[Cas
         if dense_cycles(case[0], case[1]) <= cycles:
             cases.append(case)
     return cases
-
-
-def dense_cycles(job: TileWork, array: ArrayConfig) -> int:
-    """Array cycles if nothing is skipped and folds do not overlap, by the closed forms."""
-    filters, pixels, elements = job.m1 - job.m0, job.p1 - job.p0, job.planes * (job.k1 - job.k0)
-    passes = -(-job.timesteps // array.timesteps_per_fold)
-    skew = array.rows + array.columns - 2
-    if job.stationary == "output":
-        folds = -(-filters // array.columns) * -(-pixels // array.rows)
-        return folds * (elements * job.timesteps + passes * skew)
-    across, streamed = (filters, pixels) if job.stationary == "weight" else (pixels, filters)
-    folds = -(-across // array.columns) * -(-elements // array.rows)
-    return folds * (streamed * job.timesteps + passes * (skew + array.rows))
-
-
-def with_work(case: Case, **changes: Any) -> Case:
-    """The case with other fields of its work."""
-    return (replace(case[0], **changes), *case[1:])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.activity import SHARED, Activity, SampleOutcome
+from hwsim.components.entropy import EntropyUnit
 from hwsim.components.memory import DramChannel, Process, Sram
 from hwsim.components.ports import Environment, Switchboard
 from hwsim.kernels.tile import TileResult
@@ -18,34 +19,6 @@ from hwsim.machines.systolic.plan import OPERANDS, Schedule, Tile, segments
 
 Decision = Callable[[int], bool]
 """Given the timesteps done, whether the sample stops there."""
-
-
-class EntropyUnit:
-    """Decides after a block of timesteps whether to stop. Action: evaluate (one class)."""
-
-    def __init__(
-        self,
-        env: Environment,
-        board: Switchboard,
-        sample: int,
-        activity: Activity,
-        classes: int,
-        ticks_per_class: int,
-        layer: int,
-    ) -> None:
-        self.env, self.board, self.sample, self.activity = env, board, sample, activity
-        self.classes, self.ticks_per_class, self.layer = classes, ticks_per_class, layer
-        self._port = board.port("entropy")
-
-    def serve(self) -> Process:
-        """Answer each question after the cycles that the classes take."""
-        while True:
-            decide, timesteps = yield self._port.next()
-            ticks = self.classes * self.ticks_per_class
-            yield self.env.timeout(ticks)
-            self.activity.count(self.sample, self.layer, timesteps - 1, "entropy", "evaluate", self.classes)
-            self.activity.spend(self.sample, self.layer, "entropy", "busy", ticks)
-            self.board.send("entropy", "sequencer.exit", decide(timesteps))
 
 
 class Sequencer:

@@ -8,17 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from hwsim.components import registry
 from hwsim.components.registry import (
     Action,
-    Bandwidth,
     Bits,
     Count,
     Family,
     Parameters,
-    Seconds,
     Width,
     component,
     family,
@@ -27,46 +25,6 @@ from hwsim.components.registry import (
 FAMILY = "systolic"
 OPERANDS = ("weights", "inputs", "outputs", "psums", "membranes")
 Zeros = Literal["ignored", "gated", "skipped"]
-
-
-@component("dram_channel", families=(FAMILY,))
-class DramChannel:
-    """One DRAM channel: a latency per transfer, then bursts at the bandwidth."""
-
-    class Parameters(registry.Parameters):
-        bandwidth: Bandwidth
-        latency: Seconds
-        burst: Bits
-
-    actions: ClassVar = {
-        "read": Action("a burst read", granule="burst"),
-        "write": Action("a burst written", granule="burst"),
-    }
-
-
-@component("sram", families=(FAMILY,))
-class Sram:
-    """An on-chip buffer. Consecutive bytes of one line by one port are one access."""
-
-    class Parameters(registry.Parameters):
-        capacity: Bits
-        line: Bits
-        banks: Count = 1
-        read_ports: Count = 1
-        write_ports: Count = 1
-
-        @field_validator("line")
-        @classmethod
-        def _fits(cls, line: int, info: Any) -> int:
-            capacity = info.data.get("capacity")
-            if capacity is not None and capacity % line:
-                raise ValueError(f"a capacity of {capacity // 8} B is no whole number of lines of {line // 8} B")
-            return line
-
-    actions: ClassVar = {
-        "read": Action("a line read", granule="line"),
-        "write": Action("a line written", granule="line"),
-    }
 
 
 @component("pe_array", families=(FAMILY,), physical=False)
@@ -154,17 +112,6 @@ class ZeroDetector:
         width: Width
 
     actions: ClassVar = {"detect": Action("a slot looked at")}
-
-
-@component("entropy_unit", families=(FAMILY,))
-class EntropyUnit:
-    """The confidence of a decision: softmax by table look-up and the entropy of it, for early exit."""
-
-    class Parameters(registry.Parameters):
-        cycles_per_class: Count
-        operand_bits: Width
-
-    actions: ClassVar = {"evaluate": Action("one class of one check")}
 
 
 class EarlyExit(Parameters):
