@@ -62,7 +62,7 @@ def digits28() -> ImageSets:
     """The digits enlarged to 1x28x28 by cubic interpolation, 24 pixels high on a black frame of 2, values 0..255."""
     sets = {}
     for name, (images, labels) in source_digits().items():
-        large = ndimage.zoom(images / 16.0, (1, 3, 3), order=3, grid_mode=True, mode="constant")
+        large = ndimage.zoom(images / 16.0, (1, 3, 3), order=3, grid_mode=True, mode="grid-constant")
         framed = np.pad(np.clip(large, 0.0, 1.0), ((0, 0), (2, 2), (2, 2)))
         sets[name] = (np.rint(framed * 255.0).astype(np.uint8)[:, None], labels)
     text = (

@@ -26,12 +26,13 @@ SURROGATE = (
 def training_block(recipe: Recipe, trainer: Trainer, data: ImageSets) -> dict[str, Any]:
     """What the file says about its training."""
     spiking = recipe.method in ("surrogate", "bntt")
+    images = [recipe.stage_of(epoch).images or trainer.count for epoch in range(trainer.epoch)]
     block: dict[str, Any] = {
         "recipe": f"workloads/recipes: {recipe.name}", "method": recipe.method, "seed": recipe.seed,
         "note": recipe.note,
         "loss": "cross entropy of the logits averaged up to each timestep, averaged over timesteps",
         "optimiser": f"AdamW, one-cycle learning rate {recipe.rate}, weight decay {recipe.decay}, batch {recipe.batch}",
-        "epochs": trainer.epoch, "images_per_epoch": trainer.count, "history": trainer.history,
+        "epochs": trainer.epoch, "images_per_epoch": images, "history": trainer.history,
         "data_set": data.description, "framework": f"torch {torch.__version__}",
         "weights": "8 bits, symmetric, rounded in the last epochs of training",
     }  # fmt: skip
