@@ -19,6 +19,7 @@ from hwsim.machines.systolic.dataflow import NAMED, parse
 from hwsim.machines.systolic.run import Request, Runner, simulated_set
 from hwsim.network.engine import accuracy as measure_accuracy
 from hwsim.result import Accuracy, NaiveEstimate, Result, run_name
+from hwsim.sensitivity import widen
 from hwsim.workload import load as load_workload
 from hwsim.workload.model import Workload
 
@@ -76,7 +77,9 @@ def _result(runner: Runner, activity: Activity, images: int, progress: Progress 
     machine, net, spec = runner.machine, runner.workload, runner.machine.architecture
     settings, hashes = _settings(runner, images, runner.request.seed), _hashes(spec, net)
     name = run_name(spec.name, net.name, machine.dataflow.name, settings, hashes)
-    costs = price(machine.price_list(), activity, Labels(name, spec.name, net.name))
+    prices = machine.price_list()
+    costs = price(prices, activity, Labels(name, spec.name, net.name))
+    activity.notes.extend(widen(costs, runner, prices))
     return Result.of(
         costs,
         spec.name,
@@ -89,7 +92,7 @@ def _result(runner: Runner, activity: Activity, images: int, progress: Progress 
         accuracy=_accuracy(runner, images, progress),
         estimate=_estimate(runner, activity),
         schedule=activity.schedule,
-        notes=_notes(runner),
+        notes=[*_notes(runner), *activity.notes],
     )
 
 

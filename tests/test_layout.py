@@ -21,7 +21,7 @@ RANKS = {
     "network": 3, "physics": 3, "cost": 3, "result": 3, "checkpoint": 3,
     "components": 4, "kernels": 4,
     "machines": 5, "profiles": 5,
-    "run": 6,
+    "run": 6, "sensitivity": 6,
     "comparison": 7, "reproduce": 7, "report": 7, "tools": 7, "testing": 7,
     "cli": 8, "__main__": 9,
 }  # fmt: skip

@@ -76,7 +76,7 @@ def _estimate(estimate: NaiveEstimate) -> str:
 
 
 def _interval(result: Result, name: str, unit: str) -> str:
-    if name == "latency_s":
+    if name == "latency_s" and name not in result.intervals:
         return "counted; depends on parameters, not on prices"
     return numbers.span(result.intervals.get(name), unit)
 

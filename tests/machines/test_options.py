@@ -162,16 +162,19 @@ def test_an_interrupted_run_goes_on_where_it_was(tiny, tmp_path, monkeypatch):
     whole = simulate("sata", tiny, samples=4, accuracy=0)
     ran, run_one = [], Runner.run_one
 
-    def stop_at_two(self, number):
+    def stop_at_two(self, number, machine=None):
         if number == 2:
             raise KeyboardInterrupt
-        ran.append(number)
-        return run_one(self, number)
+        return count(self, number, machine)
+
+    def count(self, number, machine=None):
+        ran.extend([number] if machine is None else [])
+        return run_one(self, number, machine)
 
     monkeypatch.setattr(Runner, "run_one", stop_at_two)
     with pytest.raises(KeyboardInterrupt):
         simulate("sata", tiny, samples=4, accuracy=0, out=tmp_path)
-    monkeypatch.setattr(Runner, "run_one", lambda self, number: (ran.append(number), run_one(self, number))[1])
+    monkeypatch.setattr(Runner, "run_one", count)
     resumed = simulate("sata", tiny, samples=4, accuracy=0, out=tmp_path)
     assert ran == [0, 1, 2, 3]
     assert resumed.to_json() == whole.to_json() and resumed.rows == whole.rows

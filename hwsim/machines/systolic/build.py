@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -274,6 +274,14 @@ def _ticks(seconds: float, tick: Fraction, what: str) -> tuple[int, list[str]]:
 
 def _bits_per_tick(bandwidth: float, tick: Fraction) -> Fraction | None:
     return None if math.isinf(bandwidth) else Fraction(bandwidth).limit_denominator(10**3) * tick
+
+
+def vary_dram(machine: Machine, parameter: str, value: float) -> Machine:
+    """The same machine with another DRAM ``bandwidth`` (bit/s) or ``latency`` (s)."""
+    tick = Fraction(machine.architecture.technology.tick_s).limit_denominator(10**15)
+    if parameter == "bandwidth":
+        return replace(machine, dram=replace(machine.dram, bits_per_tick=_bits_per_tick(value, tick)))
+    return replace(machine, dram=replace(machine.dram, latency_ticks=_ticks(value, tick, "")[0]))
 
 
 def refuse(architecture: Architecture, works: list[LayerWork], share: int) -> None:

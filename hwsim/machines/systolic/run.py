@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,9 @@ from hwsim.workload.model import Samples, Workload
 PROCESS_LIMIT_SECONDS = 60.0
 
 
+TileCall = Callable[..., TileResult]
+
+
 @dataclass(frozen=True)
 class Request:
     """What is to be run. ``layers`` [A, B) over layers with weights; ``order_seed`` shuffles the start of processes."""
@@ -37,6 +41,26 @@ class Request:
     force: bool = False
     seed: int = 0
     order_seed: int | None = None
+
+
+class Remembered:
+    """A tile call that keeps its results, by place in the order of calls and by LIF backlog at entry."""
+
+    def __init__(self, call: TileCall) -> None:
+        self.call, self.place = call, 0
+        self.results: dict[tuple[int, int], TileResult] = {}
+
+    def again(self) -> Remembered:
+        """Start at the first call again."""
+        self.place = 0
+        return self
+
+    def __call__(self, *operands: Any) -> TileResult:
+        key = (self.place, operands[-1].lif_backlog)
+        self.place += 1
+        if key not in self.results:
+            self.results[key] = self.call(*operands)
+        return self.results[key]
 
 
 class Runner:
@@ -56,6 +80,7 @@ class Runner:
             raise SpecError(f"{workload.name}: early exit needs a network with weights; this is a {workload.kind} file")
         self.schedules = make_schedules(machine, works, self.timesteps)
         self._refuse_slow_process()
+        self._first = Remembered(self._tile_call())
 
     def describe(self) -> list[str]:
         """The schedule in words: the dataflow, then the nest of each layer."""
@@ -91,7 +116,16 @@ class Runner:
             exit_rule=self.machine.exit_rule,
         )
 
-    def run_one(self, number: int) -> Activity:
+    def vary(self, machines: list[Machine]) -> list[Activity]:
+        """Sample 0 on machines that differ from this one in the timing of their memories only.
+
+        Their tile calls are the same, in the same order, but for the LIF work that is left over when they start; so a
+        call is computed once and remembered.
+        """
+        number = 0
+        return [self.run_one(number, machine) for machine in machines]
+
+    def run_one(self, number: int, machine: Machine | None = None) -> Activity:
         """Simulate one sample, on an idle machine with empty buffers."""
         activity = Activity()
         spikes = self.spikes(number)
@@ -101,13 +135,13 @@ class Runner:
         }
         order = None if self.request.order_seed is None else np.random.default_rng(self.request.order_seed)
         outcome = run_sample(
-            self.machine,
+            machine or self.machine,
             self.schedules,
             number,
             activity,
             timesteps=self.timesteps,
             data=data,
-            call=self._tile_call(),
+            call=self._first.again() if number == 0 else self._tile_call(),
             decide=self._decision(spikes),
             classes=self.workload.classes or 1,
             order=order,
