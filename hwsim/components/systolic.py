@@ -25,6 +25,12 @@ from hwsim.components.registry import (
 FAMILY = "systolic"
 OPERANDS = ("weights", "inputs", "outputs", "psums", "membranes")
 Zeros = Literal["ignored", "gated", "skipped"]
+ACROSS_LAYERS = (
+    "a systolic machine cannot share LIF units over layers: each layer would hand its membranes to the next within a "
+    "timestep, so that all layers must run timestep by timestep and have equal numbers of neurons, but the membranes of "
+    "its LIF units stay with their PEs through a layer's fold"
+)
+"""Cross-layer sharing of EfficientLIF-Net (Kim et al., Frontiers in Neuroscience 2023), and why it is refused."""
 
 
 @component("pe_array", families=(FAMILY,), physical=False)
@@ -87,6 +93,7 @@ class LifUnit:
 
     actions: ClassVar = {
         "update": Action("a neuron updated for one timestep"),
+        "scale": Action("a current scaled and shifted by the batch normalisation of its timestep", required=False),
         "clock": Action("a cycle of what is always clocked"),
     }
 
@@ -135,6 +142,8 @@ class Options(Parameters):
     zero_spikes: Zeros = "gated"
     zero_weights: Zeros = "ignored"
     lif_sharing: Count = 1
+    lif_sharing_over: Literal["channels", "layers"] = "channels"
+    """What shares a LIF unit (EfficientLIF-Net): consecutive channels, C#n; 'layers' is refused with the reason."""
     early_exit: EarlyExit | None = None
     double_buffering: bool = True
     hold_current: bool = False
@@ -171,6 +180,8 @@ def _check(architecture: Any, report: Callable[[str, str, str], None]) -> None:
         message = f"early exit needs a dataflow with time 'network' or 'block', found '{time}'"
         hint = "Use {stationary: output, time: network}, or {..., time: block, block: B}."
         report("options.early_exit", message, hint)
+    if options["lif_sharing_over"] == "layers":
+        report("options.lif_sharing_over", ACROSS_LAYERS, "Use 'channels', with lif_sharing for how many.")
     for key in ("zero_spikes", "zero_weights"):
         if options[key] == "skipped" and "zero_detector" not in classes:
             report(

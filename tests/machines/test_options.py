@@ -179,3 +179,11 @@ def test_an_interrupted_run_goes_on_where_it_was(tiny, tmp_path, monkeypatch):
     assert ran == [0, 1, 2, 3]
     assert resumed.to_json() == whole.to_json() and resumed.rows == whole.rows
     assert not list(tmp_path.iterdir())
+
+
+def test_batch_normalisation_through_time_scales_every_neuron(tmp_path):
+    """BNTT: factors differ by timestep, so each neuron is scaled at each; plain BN is folded and costs nothing."""
+    plain = network(tmp_path / "bn.npz", normalise="layer")
+    through_time = network(tmp_path / "bntt.npz", normalise="timestep")
+    assert total(simulate_activity("sata", plain)[1], "lif", "scale") == 0
+    assert total(simulate_activity("sata", through_time)[1], "lif", "scale") == 3 * 8 * 64

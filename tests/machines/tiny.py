@@ -39,8 +39,13 @@ def linear(name, source, weight, *, scale, neuron=LIF):
     return layer, {f"{name}.weight": weight}
 
 
-def network(path, seed=0, timesteps=3, channels=(8, 16), size=8, classes=4, samples=3, kind="int", direct=True):
-    """conv - conv - pool - linear - linear, with random weights. Returns the path."""
+def network(
+    path, seed=0, timesteps=3, channels=(8, 16), size=8, classes=4, samples=3, kind="int", direct=True, normalise=None
+):
+    """conv - conv - pool - linear - linear, with random weights. Returns the path.
+
+    ``normalise``: BN in conv1, one for all timesteps ('layer') or one per timestep ('timestep').
+    """
     rng = np.random.default_rng(seed)
 
     def weights(*shape):
@@ -62,6 +67,11 @@ def network(path, seed=0, timesteps=3, channels=(8, 16), size=8, classes=4, samp
         if kind == "float" and "weights" in layer:
             layer["weights"].pop("scale")
     arrays = {name: array for _, more in parts for name, array in more.items()}
+    if normalise:
+        members = {name: f"conv1.{name}" for name in ("gamma", "beta", "mean", "var")}
+        parts[0][0]["bn"] = {**members, "eps": 1e-5, "per_timestep": normalise == "timestep"}
+        shape = (timesteps, first) if normalise == "timestep" else (first,)
+        arrays.update({member: rng.uniform(0.5, 1.5, shape).astype(np.float32) for member in members.values()})
     arrays["test.inputs"] = rng.integers(0, 256, (samples, 2, size, size)).astype(np.uint8)
     arrays["test.labels"] = rng.integers(0, classes, samples).astype(np.int64)
     spec = {

@@ -183,6 +183,7 @@ class Machine:
             actions |= {("pe", "accumulate")} | ({("multiplier", "multiply")} if work.mac else set())
             actions |= {("pe", "shift")} if work.planes > 1 else set()
             actions |= {("lif", "update")} if work.spiking else set()
+            actions |= {("lif", "scale")} if work.scaled else set()
             actions |= {("pe", "activate")} if work.neuron == "relu" else set()
             actions |= {("pool", "or" if kind == "maxpool" else "add") for kind, *_ in work.pool}
         if "skipped" in (self.options["zero_spikes"], self.options["zero_weights"]):

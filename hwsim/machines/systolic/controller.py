@@ -173,6 +173,7 @@ class Controller:
         per_timestep = counts["lif_updates"] // (tile.t1 - tile.t0)
         for t in range(tile.t0, tile.t1):
             book("lif", "update", per_timestep, t)
+            book("lif", "scale", per_timestep * self.layers[tile.layer].schedule.work.scaled, t)
         self._book_cycles(tile, result)
 
     def _book_sums(self, tile: Tile, result: TileResult) -> None:

@@ -47,6 +47,11 @@ class LayerWork:
         return 1 if self.mac else self.input_bits
 
     @property
+    def scaled(self) -> bool:
+        """Whether BN factors change with the timestep (BNTT), so that they cannot be folded into the threshold."""
+        return self.layer.bn is not None and self.layer.bn.per_timestep
+
+    @property
     def spiking(self) -> bool:
         """Whether LIF units work for this layer."""
         return self.neuron in ("lif", "if")
