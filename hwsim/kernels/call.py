@@ -8,7 +8,7 @@ import numpy as np
 
 from hwsim.kernels import counters as n
 from hwsim.kernels import input_stationary, output_stationary, psum, timeline, weight_stationary
-from hwsim.kernels.tile import ArrayConfig, TileNeuron, TileResult, TileState, TileWork
+from hwsim.kernels.tile import ArrayConfig, TileNeuron, TileResult, TileState, TileWork, pack_weight
 
 _INT32_LIMIT = 2**31 - 1
 
@@ -16,16 +16,19 @@ _INT32_LIMIT = 2**31 - 1
 def integers(work: TileWork, config: ArrayConfig) -> n.Call:
     """The call as the integers that kernels take."""
     g = work.geometry
+    per_fold = min(config.timesteps_per_fold, work.timesteps)
+    if work.hold_current and not work.last_k:
+        per_fold = work.timesteps  # the one sum that is held goes to the buffer: there is nothing for later passes
     return n.Call(
         config.rows, config.columns, config.spad_slice, config.line_bits, config.read_ports, config.write_ports,
         config.psum_bits, config.weight_bits, config.membrane_bits, config.lif_sharing, int(config.fold_overlap),
         int(config.zero_spikes == "skipped"), int(config.zero_weights == "skipped"),
-        min(config.timesteps_per_fold, work.timesteps), int(config.mac),
+        per_fold, int(config.mac),
         g.C, g.H, g.W, g.R, g.S, g.stride_y, g.stride_x, g.pad_y, g.pad_x, g.dilation_y, g.dilation_x, g.E, g.F,
         work.m0, work.m1 - work.m0, work.p0, work.p1 - work.p0, work.k0, work.k1 - work.k0, int(work.first_k),
         int(work.last_k), work.timesteps, work.planes, work.word_bits, int(work.constant_input), work.output_bits,
         int(work.membrane_in and work.spiking), int(work.membrane_out and work.spiking), int(work.spiking),
-        int(work.neuron == "none"),
+        int(work.neuron == "none"), int(work.hold_current),
     )  # fmt: skip
 
 
@@ -37,16 +40,17 @@ def run(work: TileWork, config: ArrayConfig, x: np.ndarray, weight: np.ndarray |
         x = x.astype(np.int32)
     if not (x.flags.c_contiguous and x.flags.writeable):
         x = x.copy()
-    block, nonzero = _operands(work, config, x, weight)
-    sums, operations = _sums(call, x, block, nonzero, state)
+    matrix, nonzero = _operands(work, config, weight)
+    sums, operations = _sums(call, x, matrix, nonzero, state)
     counts = np.zeros(len(n.COUNTS), dtype=np.int64)
-    per_timestep = _count_operations(call, config, operations, nonzero, counts)
+    per_timestep, charged = _count_operations(call, config, operations, nonzero, counts)
     outputs, membrane = _finish(call, work, sums, neuron, state, counts)
     clock, emissions = _run_folds(call, work, x, nonzero, state, counts)
     kept = None if work.last_k else sums
     return TileResult(
         cycles=int(clock[timeline.NOW]), emissions=emissions,
         counts=dict(zip(n.COUNTS, counts.tolist(), strict=True)), operations_per_timestep=per_timestep,
+        charged_per_timestep=charged,
         array_busy=int(clock[timeline.BUSY]), stall_port=int(clock[timeline.STALL_PORT]),
         stall_lif=int(clock[timeline.STALL_LIF]), pe_busy=int(clock[timeline.PE_BUSY]),
         lif_busy=int(counts[n.LIF_UPDATES]),
@@ -63,46 +67,49 @@ def dense_cycles(work: TileWork, config: ArrayConfig) -> int:
     return int(clock[timeline.NOW])
 
 
-def _operands(work: TileWork, config: ArrayConfig, x: np.ndarray, weight: np.ndarray | None
-              ) -> tuple[np.ndarray | None, np.ndarray]:  # fmt: skip
-    """The tile's weights [K', M'] int8 or float64, and which are not zero [K', M'] bool (empty: all count)."""
+def _operands(work: TileWork, config: ArrayConfig, weight: np.ndarray | None) -> tuple[np.ndarray | None, np.ndarray]:
+    """The layer's weights [K, M] int8 or float64, and which of the tile's are not zero [K', M'] (empty: all count)."""
     everything = np.ones((0, 0), dtype=np.bool_)
     if weight is None:
         assert config.zero_weights == "ignored", "zero weights cannot be told without weights"
         return None, everything
-    block = weight.T[work.k0 : work.k1, work.m0 : work.m1]
-    largest = 1 if x.dtype == np.uint8 and work.word_bits == 1 else int(np.abs(x).max(initial=0))
-    if weight.dtype.kind in "iu" and weight.dtype != np.int8 and np.abs(block).max(initial=0) <= 127:
-        block = block.astype(np.int8)
-    small = block.dtype == np.int8 and work.geometry.K * 128 * max(largest, 1) <= _INT32_LIMIT
-    block = np.array(block, dtype=np.int8 if small else np.float64, order="C")
-    return block, everything if config.zero_weights == "ignored" else block != 0
+    matrix = pack_weight(weight).T
+    return matrix, everything if config.zero_weights == "ignored" else matrix[work.k0 : work.k1, work.m0 : work.m1] != 0
 
 
-def _sums(call: n.Call, x: np.ndarray, block: np.ndarray | None, nonzero: np.ndarray, state: TileState
+def _sums(call: n.Call, x: np.ndarray, matrix: np.ndarray | None, nonzero: np.ndarray, state: TileState
           ) -> tuple[np.ndarray | None, np.ndarray]:  # fmt: skip
     """(sums [T, P', M'], operations [T, 2]) of the call; sums None without weights."""
-    y_first = call.p0 // call.F * call.stride_y - call.pad_y
-    y_last = (call.p0 + call.pixels - 1) // call.F * call.stride_y - call.pad_y + (call.R - 1) * call.dilation_y
-    y0, y1 = min(max(0, y_first), call.H), max(0, min(call.H, y_last + 1))
-    window = call.R * call.S
-    channels = call.k0 // window, -(-(call.k0 + call.depth) // window)
-    events = psum.list_events(x, *channels, y0, max(y0, y1))
-    unit = bool(x.dtype == np.uint8 and (events[2] == 1).all())
-    given, filters = len(x), 0 if block is None else call.filters
-    weight = np.zeros((call.depth, 0), dtype=np.int8) if block is None else block
-    kind = np.int32 if weight.dtype == np.int8 else np.float64
-    sums = np.zeros((given, call.pixels, filters), dtype=kind)
-    operations = np.zeros((given, 2), dtype=np.int64)
+    events, y0 = _events(call, x[:1] if call.hold else x)
+    times, largest = len(events[0]), int(np.abs(events[2]).max(initial=0))
+    weight = np.zeros((0, 0), dtype=np.int8) if matrix is None else matrix
+    kind = np.dtype(np.float64)
+    if weight.dtype == np.int8:
+        kind = np.dtype(np.int32 if call.depth * 128 * max(largest, 1) <= _INT32_LIMIT else np.int64)
+    sums = np.zeros((times, call.pixels, 0 if matrix is None else call.filters), dtype=kind)
+    operations = np.zeros((times, 2), dtype=np.int64)
+    unit = largest == 1 and x.dtype == np.uint8
     psum.gather(call.packed(), events, y0, unit, weight, _weights_per_row(call, nonzero), sums, operations)
-    if given < call.timesteps:
-        sums, operations = (np.repeat(array, call.timesteps, axis=0) for array in (sums, operations))
-    if block is None:
+    if times < call.timesteps:
+        sums = np.repeat(sums, call.timesteps, axis=0)
+        operations = np.repeat(operations, call.timesteps, axis=0)
+        operations[1:] *= not call.hold
+    if matrix is None:
         return None, operations
     if not call.first_k:
         assert state.psum is not None
         sums = sums + state.psum
     return sums, operations
+
+
+def _events(call: n.Call, x: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], int]:
+    """(events, first row) of the part of x that the tile sees."""
+    y_first = call.p0 // call.F * call.stride_y - call.pad_y
+    y_last = (call.p0 + call.pixels - 1) // call.F * call.stride_y - call.pad_y + (call.R - 1) * call.dilation_y
+    y0, y1 = min(max(0, y_first), call.H), max(0, min(call.H, y_last + 1))
+    window = call.R * call.S
+    channels = call.k0 // window, -(-(call.k0 + call.depth) // window)
+    return psum.list_events(x, *channels, y0, max(y0, y1)), y0
 
 
 def _weights_per_row(call: n.Call, nonzero: np.ndarray) -> np.ndarray:
@@ -111,16 +118,15 @@ def _weights_per_row(call: n.Call, nonzero: np.ndarray) -> np.ndarray:
 
 
 def _count_operations(call: n.Call, config: ArrayConfig, operations: np.ndarray, nonzero: np.ndarray,
-                      counts: np.ndarray) -> np.ndarray:  # fmt: skip
-    """Synaptic operations, and the pairs of input and weight that are charged; returns operations per timestep."""
-    per_timestep = operations[:, 0] * call.filters
-    counts[n.SYNAPTIC_OPERATIONS] = per_timestep.sum()
+                      counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Synaptic operations, and the pairs of input and weight that are charged; returns both per timestep."""
+    performed, charged = operations[:, 0] * call.filters, operations[:, 1].copy()
     if config.zero_spikes == "ignored":
-        charged = int(_weights_per_row(call, nonzero).sum()) * call.planes * call.timesteps * call.pixels
-    else:
-        charged = int(operations[:, 1].sum())
-    counts[n.MULTIPLIES if call.mac else n.ACCUMULATES] = charged
-    return np.asarray(per_timestep, dtype=np.int64)
+        charged[:] = _weights_per_row(call, nonzero).sum() * call.planes * call.pixels
+        charged[1:] *= not call.hold
+    counts[n.SYNAPTIC_OPERATIONS] = performed.sum()
+    counts[n.MULTIPLIES if call.mac else n.ACCUMULATES] = charged.sum()
+    return performed, charged
 
 
 def _finish(call: n.Call, work: TileWork, sums: np.ndarray | None, neuron: TileNeuron | None, state: TileState,

@@ -70,6 +70,7 @@ class Call(NamedTuple):
     spiking: int
     accumulated: int
     """Outputs are sums over all timesteps, written once (neuron 'none')."""
+    hold: int
 
     def packed(self) -> np.ndarray:
         """[1] record with these fields, which is how kernels take it: they compile and are called several times faster

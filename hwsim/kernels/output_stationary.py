@@ -65,11 +65,18 @@ def count_slots(packed, x, nonzero, table):  # type: ignore[no-untyped-def]
                     weighted[k] = nonzero[k, fm * call.columns : (fm + 1) * call.columns].any()
             for number in range(table.shape[2]):
                 t0 = number * call.per_fold
-                t1 = min(t0 + call.per_fold, call.timesteps)
-                slots, shifted, visits = surviving(call, words, weighted, t0, t1)
+                slots, shifted, visits = surviving(call, words, weighted, t0, t0 + summed_timesteps(call, number))
                 table[fp, fm, number, 0] = slots
                 table[fp, fm, number, 1] = shifted
                 table[fp, fm, number, 2] = visits
+
+
+@njit(nogil=True)
+def summed_timesteps(call, number):  # type: ignore[no-untyped-def]
+    """Timesteps whose sums are computed in a pass. One sum serves all where the current is held: the first pass's."""
+    if call.hold:
+        return 1 if number == 0 else 0
+    return min(call.per_fold, call.timesteps - number * call.per_fold)
 
 
 @njit(nogil=True)
@@ -87,18 +94,20 @@ def input_lines(call, folds, passes):  # type: ignore[no-untyped-def]
         pa = call.p0 + fp * call.rows
         pb = min(pa + call.rows, call.p0 + call.pixels)
         for number in range(passes):
-            timesteps = min(call.per_fold, call.timesteps - number * call.per_fold)
+            timesteps = summed_timesteps(call, number)
             if number > 0 and timesteps == call.per_fold:
                 lines[fp, number] = lines[fp, 0]
                 continue
-            bits = input_word_bits(call, timesteps)
+            bits = input_word_bits(call, timesteps) if timesteps else 0
             lines[fp, number] = walk_elements(call, 0, call.depth, pa, pb, bits)
     return lines
 
 
 @njit(nogil=True)
 def count_pes(call, used, timesteps, slots, shifted, visits, clock, counts):  # type: ignore[no-untyped-def]
-    """Register and scratchpad accesses of one fold-pass in ``used`` PEs."""
+    """Register and scratchpad accesses of one fold-pass that sums ``timesteps`` in ``used`` PEs."""
+    if timesteps == 0:
+        return
     clock[PE_BUSY] += slots * used
     counts[n.WEIGHT_SPAD_WRITES] += call.depth * used
     counts[n.SPIKE_SPAD_WRITES] += call.depth * used
@@ -127,11 +136,13 @@ def run_folds(packed, table, clock, counts, emissions):  # type: ignore[no-untyp
             membranes = columns * ceil_div(ceil_div(rows, call.share) * call.membrane_bits, call.line_bits)
             for number in range(passes):
                 timesteps = min(call.per_fold, call.timesteps - number * call.per_fold)
-                slots, shifted, visits = full_slots(call, timesteps)
+                summed = summed_timesteps(call, number)
+                slots, shifted, visits = full_slots(call, summed)
                 if table.size:
                     slots, shifted, visits = table[fp, fm, number]
-                count_pes(call, rows * columns, timesteps, slots, shifted, visits, clock, counts)
-                psums = columns * ceil_div(rows * timesteps * call.psum_bits, call.line_bits)
+                count_pes(call, rows * columns, summed, slots, shifted, visits, clock, counts)
+                psums = columns * ceil_div(rows * summed * call.psum_bits, call.line_bits)
+                weights = ceil_div(call.depth * columns * call.weight_bits, call.line_bits) if summed else 0
                 ends = number == passes - 1
                 outputs = 0
                 if call.last_k and (ends or not call.accumulated):
@@ -139,8 +150,7 @@ def run_folds(packed, table, clock, counts, emissions):  # type: ignore[no-untyp
                 apart = call.overlap and (fm * pixel_folds + fp) * passes + number < last_fold
                 fold = Fold(
                     max(slots, 1), 0, 0 if apart else skew, skew if apart else 0, call.last_k == 1,
-                    call.share * timesteps * call.spiking,
-                    ceil_div(call.depth * columns * call.weight_bits, call.line_bits), lines[fp, number],
+                    call.share * timesteps * call.spiking, weights, lines[fp, number],
                     0 if call.first_k else psums, 0 if call.last_k else psums,
                     membranes if call.membrane_in and number == 0 else 0,
                     membranes if call.membrane_out and ends else 0, outputs,

@@ -2,7 +2,7 @@
 
 For each output pixel and timestep the weight rows of all active inputs under the kernel are added, four at a time so
 that the sums are loaded and stored once for four. Sums are exact (``hwsim.grid``): int8 weights into int32 where
-K max|x| 128 stays below 2^31, else float64 into float64; order cannot matter.
+K max|x| 128 stays below 2^31, else into int64; float64 into float64; order cannot matter.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def list_events(x: np.ndarray, c0: int, c1: int, y0: int, y1: int) -> tuple[np.n
 
 @njit(nogil=True)
 def collect_rows(call, first, channel, value, y0, pixel, rows, values):  # type: ignore[no-untyped-def]
-    """Reduction elements (from k0) and values of all active inputs of one output pixel; their number."""
+    """Reduction elements and values of all active inputs of one output pixel; their number."""
     count = 0
     window = call.R * call.S
     for r in range(call.R):
@@ -59,11 +59,11 @@ def collect_rows(call, first, channel, value, y0, pixel, rows, values):  # type:
             at = pixel % call.F * call.stride_x - call.pad_x + s * call.dilation_x
             if at < 0 or at >= call.W:
                 continue
-            base = r * call.S + s - call.k0
+            base = r * call.S + s
             place = (y - y0) * call.W + at
             for i in range(first[place], first[place + 1]):
                 k = channel[i] * window + base
-                if 0 <= k < call.depth:
+                if call.k0 <= k < call.k0 + call.depth:
                     rows[count] = k
                     values[count] = value[i]
                     count += 1
@@ -71,28 +71,30 @@ def collect_rows(call, first, channel, value, y0, pixel, rows, values):  # type:
 
 
 @njit(nogil=True)
-def add_rows(psum, weight, rows, count):  # type: ignore[no-untyped-def]
-    """psum[m] += sum of weight[row, m] over the first ``count`` rows."""
+def add_rows(psum, weight, m0, rows, count):  # type: ignore[no-untyped-def]
+    """psum[m] += sum of weight[row, m0 + m] over the first ``count`` rows."""
+    m1 = m0 + psum.size
     i = 0
     while i + 3 < count:
-        a, b, c, d = rows[i], rows[i + 1], rows[i + 2], rows[i + 3]
+        a, b = weight[rows[i], m0:m1], weight[rows[i + 1], m0:m1]
+        c, d = weight[rows[i + 2], m0:m1], weight[rows[i + 3], m0:m1]
         for m in range(psum.size):
-            psum[m] += (weight[a, m] + weight[b, m]) + (weight[c, m] + weight[d, m])
+            psum[m] += (a[m] + b[m]) + (c[m] + d[m])
         i += 4
     while i < count:
-        a = rows[i]
+        a = weight[rows[i], m0:m1]
         for m in range(psum.size):
-            psum[m] += weight[a, m]
+            psum[m] += a[m]
         i += 1
 
 
 @njit(nogil=True)
-def add_scaled_rows(psum, weight, rows, values, count):  # type: ignore[no-untyped-def]
-    """psum[m] += value x weight[row, m]."""
+def add_scaled_rows(psum, weight, m0, rows, values, count):  # type: ignore[no-untyped-def]
+    """psum[m] += value x weight[row, m0 + m]."""
     for i in range(count):
-        row, value = rows[i], values[i]
+        row, value = weight[rows[i], m0 : m0 + psum.size], values[i]
         for m in range(psum.size):
-            psum[m] += weight[row, m] * value
+            psum[m] += row[m] * value
 
 
 @njit(nogil=True)
@@ -100,7 +102,8 @@ def gather(packed, events, y0, unit, weight, nonzero, psum, operations):  # type
     """Add all events to psum [T or 1, P', M'] and count them.
 
     events      from ``list_events``;  ``unit``: all values are 1
-    weight      [K', M'] int8 or float64; [K', 0] where there are none: then events are only counted
+    weight      [K, M] int8 or float64 of the whole layer, read where it is; empty where there are none: then events
+                are only counted
     nonzero     [K'] weights of each row that are not zero
     operations  [T or 1, 2] written: input bits that are 1 (words where a slot takes words), and the nonzero weights
                 that they meet
@@ -122,11 +125,13 @@ def gather(packed, events, y0, unit, weight, nonzero, psum, operations):  # type
                         bits += word & 1
                         word >>= 1
                 operations[t, 0] += bits
-                operations[t, 1] += bits * nonzero[rows[j]]
+                operations[t, 1] += bits * nonzero[rows[j] - call.k0]
+            if weight.size == 0:
+                continue
             if unit:
-                add_rows(psum[t, i], weight, rows, count)
+                add_rows(psum[t, i], weight, call.m0, rows, count)
             else:
-                add_scaled_rows(psum[t, i], weight, rows, values, count)
+                add_scaled_rows(psum[t, i], weight, call.m0, rows, values, count)
 
 
 @njit(nogil=True)

@@ -75,6 +75,9 @@ class TileWork:
                     pass only. 0: outputs stay in the PEs.
     membrane_in, membrane_out   membranes are read from, written to the output buffer
     planes          bit planes that the input is fed in, least significant first; the last one subtracts if signed_input
+    hold_current    the sum of a constant input is computed once, as for one timestep, and held in the accumulator while
+                    the LIF units run all timesteps (output stationary): the first pass of a fold does all its work,
+                    later ones only send their end through the array
     """
 
     stationary: Literal["output", "weight", "input"]
@@ -96,6 +99,7 @@ class TileWork:
     membrane_out: bool = False
     neuron: Literal["lif", "if", "relu", "none"] = "lif"
     signed_input: bool = False
+    hold_current: bool = False
 
     @property
     def spiking(self) -> bool:
@@ -142,14 +146,17 @@ class TileState:
 class TileResult:
     """What a tile call gave. Cycles from its start; ``emissions``: when the outputs of each finishing fold exist.
 
-    cycles = array_busy + stall_port + stall_lif. pe_busy and lif_busy are unit-cycles. ``outputs`` [T, P', M']: spikes
-    (uint8, or int32 where graded or signed), activations int32, or currents float64; None without weights.
+    cycles = array_busy + stall_port + stall_lif. pe_busy and lif_busy are unit-cycles. ``operations_per_timestep`` and
+    ``charged_per_timestep`` [T] int64 add up to synaptic_operations, and to accumulates + multiplies; a held current
+    belongs to the first timestep. ``outputs`` [T, P', M']: spikes (uint8, or int32 where graded or signed), activations
+    int32, or currents float64; None without weights.
     """
 
     cycles: int
     emissions: np.ndarray
     counts: dict[str, int]
     operations_per_timestep: np.ndarray
+    charged_per_timestep: np.ndarray
     array_busy: int
     stall_port: int
     stall_lif: int
@@ -168,6 +175,7 @@ def check_work(work: TileWork, config: ArrayConfig, x: np.ndarray, weight: np.nd
     assert x.shape[1:] == (g.C, g.H, g.W), (x.shape, g)
     assert len(x) == work.timesteps or (len(x) == 1 and work.constant_input), (x.shape, work)
     assert weight is None or weight.shape == (g.M, g.K), (weight.shape, g)
+    assert not work.hold_current or (work.stationary == "output" and work.constant_input), "nothing to hold in the PEs"
     assert min(config.read_ports, config.write_ports, config.timesteps_per_fold, config.spad_slice) >= 1, config
     if share > 1 and work.spiking:
         across = config.rows if work.stationary == "input" else config.columns
@@ -175,13 +183,13 @@ def check_work(work: TileWork, config: ArrayConfig, x: np.ndarray, weight: np.nd
 
 
 def pack_weight(weight: np.ndarray) -> np.ndarray:
-    """Weights [M, K] in the layout that calls read fastest: filters contiguous; int8 if the values fit, else float64.
+    """Weights [M, K] in the layout that calls read: filters contiguous; int8 if the values fit, else float64.
 
-    Any [M, K] array is accepted by a call; packing it once per layer saves a conversion per call.
+    Any [M, K] array is accepted by a call; packing it once per layer saves a copy per call.
     """
-    if weight.dtype.kind in "iu" and (weight.dtype == np.int8 or np.abs(weight).max(initial=0) <= 127):
-        return np.asfortranarray(weight, dtype=np.int8)
-    return np.asfortranarray(weight, dtype=np.float64)
+    small = weight.dtype.kind in "iu" and (weight.dtype == np.int8 or np.abs(weight).max(initial=0) <= 127)
+    packed = np.asfortranarray(weight, dtype=np.int8 if small else np.float64)
+    return packed if packed.flags.writeable else packed.copy("F")  # kernels are compiled for writeable arrays only
 
 
 def call_kernel(work: TileWork, config: ArrayConfig, x: np.ndarray, weight: np.ndarray | None,
