@@ -20,7 +20,7 @@ def comparison_report(comparison: Comparison, width: int = WIDTH) -> str:
         _costs(comparison.runs, labels, width),
         _context(comparison.runs, labels, width),
     ]
-    texts = comparison.warnings + sorted({note for run in comparison.runs for note in run.notes})
+    texts = comparison.warnings + _notes(comparison, labels)
     if any(run.accuracy is not None and run.accuracy.kind != "measured" for run in comparison.runs):
         texts.append("* as recorded by training, not measured on the machine")
     parts.append("\n".join(note(text, width) for text in texts))
@@ -40,6 +40,15 @@ def verdict(runs: list[Result], labels: list[str]) -> str:
     saving = numbers.change(least, energies[0])
     against = "" if label == labels[0] or not energies[0] else f", {saving} against {labels[0]}"
     return textwrap.fill(f"{shared}: least energy {label}, {numbers.si(least, 'J')}{against}", WIDTH)
+
+
+def _notes(comparison: Comparison, labels: list[str]) -> list[str]:
+    """What holds for all runs once; what holds for some with their names."""
+    runs: dict[str, list[str]] = {}
+    for label, run in zip(labels, comparison.runs, strict=True):
+        for note in run.notes:
+            runs.setdefault(note, []).append(label)
+    return [note if len(names) == len(labels) else f"{', '.join(names)}: {note}" for note, names in runs.items()]
 
 
 def _costs(runs: list[Result], labels: list[str], width: int) -> str:
