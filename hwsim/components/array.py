@@ -138,13 +138,15 @@ def _result(array: PeArray, known: bool, neuron: TileNeuron | None) -> TileResul
     work, sequencer, bank = array.work, array.sequencer, array.bank
     pes = [pe for line in array.grid for pe in line]
     counts: Counter[str] = Counter()
-    operations = np.zeros(work.timesteps, dtype=np.int64)
+    operations, charged = np.zeros((2, work.timesteps), dtype=np.int64)
     parts: list[Any] = [*pes, *array.ports.values(), *array.folds]
     for part in parts:
         counts.update(part.counts)
     for pe in pes:
         for t, times in pe.operations.items():
             operations[t] += times
+        for t, times in pe.charged.items():
+            charged[t] += times
     for fold in array.folds:
         for t, times in enumerate(fold.dropped_operations):
             operations[fold.t0 + t] += times
@@ -159,8 +161,9 @@ def _result(array: PeArray, known: bool, neuron: TileNeuron | None) -> TileResul
                       array.sums() if known and not work.last_k else None)  # fmt: skip
     emissions = np.array([bank.emissions[index] for index in sorted(bank.emissions)], dtype=np.int64)
     return TileResult(
-        sequencer.end, emissions, {name: int(counts[name]) for name in COUNTS}, operations, sequencer.busy,
-        sequencer.stall_port, sequencer.stall_lif, sum(pe.busy for pe in pes), counts["lif_updates"], state, outputs,
+        sequencer.end, emissions, {name: int(counts[name]) for name in COUNTS}, operations, charged,
+        sequencer.busy, sequencer.stall_port, sequencer.stall_lif, sum(pe.busy for pe in pes), counts["lif_updates"],
+        state, outputs,
     )  # fmt: skip
 
 

@@ -26,11 +26,12 @@ FAMILY = "systolic"
 OPERANDS = ("weights", "inputs", "outputs", "psums", "membranes")
 Zeros = Literal["ignored", "gated", "skipped"]
 ACROSS_LAYERS = (
-    "a systolic machine cannot share LIF units over layers: each layer would hand its membranes to the next within a "
-    "timestep, so that all layers must run timestep by timestep and have equal numbers of neurons, but the membranes of "
-    "its LIF units stay with their PEs through a layer's fold"
+    "LIF sharing over layers does not fit the machine: each layer would hand its membranes to the next within a "
+    "timestep, so all layers that share must run timestep by timestep and have equal numbers of neurons, but the "
+    "membranes of the LIF units stay with their PEs through a layer's fold, and the units serve all layers in turn "
+    "already"
 )
-"""Cross-layer sharing of EfficientLIF-Net (Kim et al., Frontiers in Neuroscience 2023), and why it is refused."""
+"""Cross-layer sharing of EfficientLIF-Net (Kim et al., arXiv:2305.18360, 2023), and why it is refused."""
 
 
 @component("pe_array", families=(FAMILY,), physical=False)
@@ -147,6 +148,7 @@ class Options(Parameters):
     early_exit: EarlyExit | None = None
     double_buffering: bool = True
     hold_current: bool = False
+    """The current of a direct-coded input is computed once per tile and stays in the PEs for all its timesteps."""
     membrane: Membrane = Membrane()
     direct_input: Literal["bit_serial", "mac"] = "bit_serial"
     psum_width: Literal["per_layer", "fixed"] = "per_layer"

@@ -83,10 +83,10 @@ def _sums(call: n.Call, x: np.ndarray, matrix: np.ndarray | None, nonzero: np.nd
     events, y0 = _events(call, x[:1] if call.hold else x)
     times, largest = len(events[0]), int(np.abs(events[2]).max(initial=0))
     weight = np.zeros((0, 0), dtype=np.int8) if matrix is None else matrix
-    kind = np.dtype(np.float64)
-    if weight.dtype == np.int8:
-        kind = np.dtype(np.int32 if call.depth * 128 * max(largest, 1) <= _INT32_LIMIT else np.int64)
-    sums = np.zeros((times, call.pixels, 0 if matrix is None else call.filters), dtype=kind)
+    wide: type = np.int64 if weight.dtype == np.int8 else np.float64
+    narrow = weight.dtype == np.int8 and call.depth * 128 * max(largest, 1) <= _INT32_LIMIT
+    filters = 0 if matrix is None else call.filters
+    sums: np.ndarray = np.zeros((times, call.pixels, filters), np.int32 if narrow else wide)
     operations = np.zeros((times, 2), dtype=np.int64)
     unit = largest == 1 and x.dtype == np.uint8
     psum.gather(call.packed(), events, y0, unit, weight, _weights_per_row(call, nonzero), sums, operations)
@@ -98,7 +98,7 @@ def _sums(call: n.Call, x: np.ndarray, matrix: np.ndarray | None, nonzero: np.nd
         return None, operations
     if not call.first_k:
         assert state.psum is not None
-        sums = sums + state.psum
+        sums = sums.astype(wide) + state.psum
     return sums, operations
 
 

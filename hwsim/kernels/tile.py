@@ -135,7 +135,7 @@ class TileNeuron:
 @dataclass
 class TileState:
     """What a call leaves for the next: ``lif_backlog`` cycles of LIF work; membrane [P', units] float64, None: at its
-    start value; psum [T, P', M'] int32 or float64, None where the sums are finished."""
+    start value; psum [T, P', M'] integers or float64, None where the sums are finished."""
 
     lif_backlog: int = 0
     membrane: np.ndarray | None = None

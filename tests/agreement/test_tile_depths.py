@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
+from operator import attrgetter
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from hwsim.kernels.counters import COUNTS
 from hwsim.kernels.tile import ArrayConfig, TileResult, TileWork, call_kernel
 from hwsim.testing import agree, differences
 from hwsim.workload.model import Geometry
-from tests.agreement.tile_cases import STATIONARY, small_cases
+from tests.agreement.tile_cases import STATIONARY, Case, small_cases
 
 CASES = 105
 CYCLES = 2000
@@ -41,12 +43,49 @@ def test_cases_reach_everything(stationary: str) -> None:
     assert any(len(result.emissions) > 1 for _, result in results)
     for field in ("first_k", "last_k", "membrane_in", "membrane_out", "constant_input", "signed_input"):
         assert {getattr(case[0], field) for case, _ in results} == {False, True}, field
+    assert {case[0].hold_current for case, _ in results} == {False, stationary == "output"}
     for field in ("zero_spikes", "zero_weights", "fold_overlap", "lif_sharing", "mac", "timesteps_per_fold"):
         assert len({getattr(case[1], field) for case, _ in results}) > 1, field
     assert {case[0].neuron for case, _ in results} == {"lif", "if", "relu", "none"}
     assert any(case[5].psum is not None for case, _ in results)
     assert any(case[5].membrane is not None for case, _ in results)
     assert {case[3] is None for case, _ in results} == {False, True}
+
+
+def held_cases() -> list[Case]:
+    """Calls whose current is held, the same calls recomputing it are one ``replace`` away."""
+    return [case for case in small_cases(26, "output", 300, 600) if case[0].hold_current]
+
+
+def test_held_currents_agree() -> None:
+    cases = held_cases()
+    assert agree(SystolicTile, cases) == len(cases) >= 30
+    assert any(case[0].timesteps > case[1].timesteps_per_fold for case in cases)
+    assert {case[0].last_k for case in cases} == {False, True}
+
+
+def test_holding_a_current_changes_no_output() -> None:
+    """Outputs, states and LIF work are those of recomputing it; what the PEs do is what one timestep costs."""
+    for job, *rest in held_cases():
+        held, again = (call_kernel(replace(job, hold_current=hold), *rest) for hold in (True, False))
+        for name in ("outputs", "state.membrane", "state.psum"):
+            assert differences(attrgetter(name)(again), attrgetter(name)(held), name) == []
+        for name in ("accumulates", "multiplies", "synaptic_operations", "spike_spad_reads", "shifts"):
+            assert held.counts[name] * job.timesteps == again.counts[name], name
+        for name in ("lif_updates", "activations", "fires", "membrane_line_reads", "membrane_line_writes"):
+            assert held.counts[name] == again.counts[name], name
+        assert held.counts["psum_spad_reads"] == held.counts["psum_spad_writes"] == 0
+        assert held.array_busy <= again.array_busy
+
+
+@pytest.mark.parametrize("stationary", STATIONARY)
+def test_what_timesteps_are_charged_adds_up(stationary: str) -> None:
+    for case in small_cases(27, stationary, 100, 2000):
+        result = call_kernel(*case)
+        assert int(result.charged_per_timestep.sum()) == result.counts["accumulates"] + result.counts["multiplies"]
+        assert int(result.operations_per_timestep.sum()) == result.counts["synaptic_operations"]
+        if case[1].zero_spikes != "ignored":
+            assert (result.charged_per_timestep <= result.operations_per_timestep).all()
 
 
 @pytest.mark.parametrize("stationary", STATIONARY)
@@ -93,7 +132,7 @@ def test_agree_finds_a_wrong_number(kind: str, name: str) -> None:
 
 def test_agree_finds_a_wrong_array() -> None:
     case = next(c for c in small_cases(20, "weight", CASES, CYCLES) if call_kernel(*c).outputs is not None)
-    for path in ("outputs", "emissions", "operations_per_timestep", "membrane"):
+    for path in ("outputs", "emissions", "operations_per_timestep", "charged_per_timestep", "membrane"):
         expected, wrong = call_kernel(*case), call_kernel(*case)
         changed = wrong.state.membrane if path == "membrane" else getattr(wrong, path)
         if changed is None:
@@ -135,5 +174,3 @@ def test_dense_cycles_are_those_of_a_call_that_skips_nothing(stationary: str) ->
     for case in small_cases(25, stationary, 60, 2000):
         if case[1].zero_spikes != "skipped" and case[1].zero_weights != "skipped" and case[5].lif_backlog == 0:
             assert dense_cycles(case[0], case[1]) == call_kernel(*case).cycles
-
-

@@ -81,6 +81,7 @@ def work(rng: np.random.Generator, g: Geometry, stationary: str, share: int, mac
         word_bits=bits, constant_input=constant, output_bits=pick(rng, 1, 1, 3, 8, 0),
         membrane_in=bool(rng.random() < 0.5), membrane_out=bool(rng.random() < 0.5),
         neuron=pick(rng, "lif", "lif", "lif", "if", "relu", "none"), signed_input=bool(bits > 1 and rng.random() < 0.3),
+        hold_current=bool(stationary == "output" and constant and rng.random() < 0.5),
     )  # fmt: skip
 
 
@@ -137,6 +138,8 @@ def state(rng: np.random.Generator, job: TileWork, share: int, matrix: np.ndarra
     psum = None
     if not job.first_k:
         psum = rng.integers(-300, 300, (job.timesteps, pixels, filters))
+        if job.hold_current:
+            psum[:] = psum[:1]
         psum = psum.astype(np.int32) if matrix.dtype.kind == "i" else psum * 2.0**-22
     membrane = None
     if job.neuron in ("lif", "if") and rng.random() < 0.6:

@@ -187,6 +187,36 @@ def test_bit_planes(call: Call) -> None:
 
 
 @both
+def test_held_current(call: Call) -> None:
+    """Pixels of two bits, three timesteps in passes of two and one. Both passes of a fold give their sums to the LIF
+    units, but only the first one computes: 2 planes x 3 slots, one psum, then a marker.
+
+    Sums 9 5 15 and 11 12 -6; u > 4 and reset to zero: all but the last fire at each timestep. -6 leaks to grid(-3) - 6
+    = -9, then grid(-4.5) - 6 = -10.
+    """
+    x = np.array([[3, 0], [0, 1], [2, 3]], dtype=np.uint8).reshape(1, 3, 1, 2)
+    work = tile("output", timesteps=3, planes=2, word_bits=2, constant_input=True, hold_current=True)
+    result = call(work, replace(ARRAY, timesteps_per_fold=2), x, WEIGHT, neuron(), TileState())
+    assert result.outputs is not None and result.state.membrane is not None
+    assert result.outputs.tolist() == 3 * [[[1, 1, 1], [1, 1, 0]]]
+    assert result.state.membrane.tolist() == [[0, 0, 0], [0, 0, -10]]
+    # Two folds of (6 + 2) and (1 + 2) cycles; 2 and 1 cycles of LIF work follow the passes.
+    assert (result.cycles, result.stall_lif) == (22, 0)
+    assert result.emissions.tolist() == [10, 12, 21, 23]
+    assert result.operations_per_timestep.tolist() == result.charged_per_timestep.tolist() == [18, 0, 0]
+    assert counted(result, "synaptic_operations", "accumulates", "shifts", "lif_updates") == [18, 18, 18, 18]
+    assert counted(result, "psum_spad_reads", "psum_spad_writes") == [0, 0]
+    assert counted(result, "weight_spad_writes", "spike_spad_writes", "spike_spad_reads") == [18, 18, 36]
+    # As in a call of one timestep: 3 + 2 lines of weights, one of inputs per fold. Spikes leave with each pass.
+    assert counted(result, "weight_lines", "input_lines", "output_lines") == [5, 2, 4]
+    part = replace(work, k1=2, last_k=False)
+    first = call(part, replace(ARRAY, timesteps_per_fold=2), x, WEIGHT, None, TileState())
+    assert first.state.psum is not None and first.state.psum.tolist() == 3 * [[[3, -3, 15], [2, 0, -6]]]
+    # One sum of 16 bits for each of 2 pixels x 3 filters goes to the buffer, in one pass per fold of 4 + 2 cycles.
+    assert (first.cycles, first.counts["psum_line_writes"]) == (12, 6)
+
+
+@both
 def test_reduction_in_two_parts(call: Call) -> None:
     """Inputs 0 1, then 2: sums go through the buffer in between (16 bits per line and column of 2 rows: 2 lines)."""
     first = call(replace(tile("output"), k1=2, last_k=False), ARRAY, X, WEIGHT, None, TileState())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from hwsim.errors import SpecError
@@ -91,6 +92,60 @@ def test_membrane_bits_change_price_area_and_function(tiny):
     update = {r.totals["area_m2"]: sum(row.value for row in r.rows if (row.component, row.action, row.metric) ==
                                        ("lif", "update", "energy")) for r in (wide, narrow)}  # fmt: skip
     assert update[narrow.totals["area_m2"]] < update[wide.totals["area_m2"]]
+
+
+def array_busy(activity, layer):
+    return sum(v for (_, at, c, state), v in activity.cycles.items() if (at, c, state) == (layer, "array", "busy"))
+
+
+def accumulates(activity, layer):
+    return {t: v for (_, at, t, c, a), v in activity.counts.items() if (at, c, a) == (layer, "pe", "accumulate")}
+
+
+def test_a_held_current_is_computed_once(tiny):
+    """conv1: 4 folds of 8 planes x 18 elements, skew 22; at 24 bits the psum spad holds 2 of 4 timesteps, a held sum
+    needs none of it. The network's outputs stay (a run asserts them), and so do the other layers."""
+    runner, again = simulate_activity("sata", tiny)
+    _, held = simulate_activity("sata", tiny, overrides=["options.hold_current=true"])
+    assert runner.schedules[0].work.psum_bits == 24
+    assert array_busy(again, 0) == 4 * 2 * (2 * 144 + 22)
+    assert array_busy(held, 0) == 4 * (144 + 22)
+    assert sum(accumulates(again, 0).values()) == 4 * accumulates(held, 0)[0] == 4 * sum(accumulates(held, 0).values())
+    assert set(accumulates(again, 0)) == {0, 1, 2, 3} and set(accumulates(held, 0)) == {0}
+    assert again.operations[0, 0] == 4 * held.operations[0, 0]
+    assert [accumulates(held, layer) for layer in (1, 2)] == [accumulates(again, layer) for layer in (1, 2)]
+    assert np.array_equal(again.outcomes[0].output, held.outcomes[0].output)
+    assert total(held, "lif", "update") == total(again, "lif", "update")
+
+
+def test_a_held_current_of_many_timesteps(tiny):
+    """Twelve timesteps: passes of 8 and 4, an output word has 8 bits; the second pass is only a marker."""
+    _, held = simulate_activity("sata", tiny, timesteps=12, overrides=["options.hold_current=true"])
+    assert array_busy(held, 0) == 4 * (144 + 22) + 4 * (1 + 22)
+    assert set(accumulates(held, 0)) == {0}
+
+
+def test_blocks_of_timesteps_compute_a_held_current_again(tiny):
+    options = {"dataflow": "os/block:2", "overrides": ["options.hold_current=true"]}
+    _, held = simulate_activity("sata", tiny, **options)
+    assert array_busy(held, 0) == 2 * 4 * (144 + 22)
+    assert set(accumulates(held, 0)) == {0, 2}
+
+
+@pytest.mark.parametrize("dataflow", ("os", "ws", "is", "ws/inner", "is/inner", "os/network", "ws/block:2"))
+def test_a_current_cannot_be_held_outside_the_pes(tiny, dataflow):
+    with pytest.raises(SpecError, match=f"with '{dataflow}' it would have to wait outside the PE between timesteps"):
+        simulate("sata", tiny, dataflow=dataflow, overrides=["options.hold_current=true"])
+
+
+@pytest.mark.parametrize("dataflow", ("tick-batch", "ws/inner", "is/inner"))
+@pytest.mark.parametrize("zeros", ("ignored", "gated", "skipped"))
+def test_accumulates_belong_to_timesteps_whatever_zeros_do(tiny, dataflow, zeros):
+    """Time inside a tile leaves no accumulate without a timestep; they add up to those of a timestep per tile."""
+    overrides = ["options.zero_weights=gated", f"options.zero_spikes={zeros}"]
+    _, inside = simulate_activity("sata", tiny, dataflow=dataflow, overrides=overrides)
+    _, outside = simulate_activity("sata", tiny, dataflow="os", overrides=overrides)
+    assert [accumulates(inside, layer) for layer in range(4)] == [accumulates(outside, layer) for layer in range(4)]
 
 
 def test_single_buffers_take_longer(tiny):

@@ -49,6 +49,9 @@ class Fold:
     dropped_operations: list[int] = field(default_factory=list)
     """Per timestep of the pass: synaptic operations with zero weights that the detectors took out of the stream."""
     words: set[int] = field(default_factory=set)
+    summed: int = 0
+    """Timesteps (from the first of the pass) whose sums the PEs compute; fewer than ``timesteps`` where one sum serves
+    all."""
 
 
 def make_folds(operands: Operands) -> list[Fold]:
@@ -58,6 +61,9 @@ def make_folds(operands: Operands) -> list[Fold]:
     folds = list(plan(operands))
     folds[-1].last = True
     for fold in folds:
+        fold.summed = fold.timesteps
+        if work.hold_current:
+            fold.summed = int(fold.number == 0)
         if work.stationary == "output":
             _issue_output(operands, fold)
         else:
@@ -69,6 +75,8 @@ def make_folds(operands: Operands) -> list[Fold]:
 def _passes(operands: Operands) -> list[tuple[int, int, int]]:
     """(number, first timestep, timesteps) of each pass."""
     total, step = operands.work.timesteps, operands.config.timesteps_per_fold
+    if operands.work.hold_current and not operands.work.last_k:
+        step = total  # one sum goes to the buffer, whatever the number of timesteps
     return [(number, t0, min(step, total - t0)) for number, t0 in enumerate(range(0, total, step))]
 
 
@@ -136,7 +144,7 @@ def _issue_output(operands: Operands, fold: Fold) -> None:
     fold.dropped_operations = [0] * fold.timesteps
     pending: list[int] = []
     for part in _parts(0, len(fold.elements), config.spad_slice):
-        for t in range(fold.timesteps):
+        for t in range(fold.summed):
             for plane in range(work.planes):
                 for at in part:
                     if t == 0 and plane == 0:
@@ -211,12 +219,12 @@ def _move_lines(operands: Operands, fold: Fold) -> None:
     """The lines that the fold's operand streams move, counted by walking over every word."""
     work, config = operands.work, operands.config
     word_bits = work.word_bits if work.constant_input else work.word_bits * fold.timesteps
-    words = input_words(work, fold.elements, fold.pixels)
+    words = input_words(work, fold.elements, fold.pixels) if fold.summed else []
     fold.words = set(words)
     held = work.stationary
     streamed = {"output": len(fold.elements) * fold.columns, "weight": fold.rows * fold.columns,
                 "input": fold.rows * len(fold.filters)}[held]  # fmt: skip
-    weight_lines = accesses(range(streamed), config.weight_bits, config.line_bits)
+    weight_lines = accesses(range(streamed if fold.summed else 0), config.weight_bits, config.line_bits)
     input_lines = accesses(words, word_bits, config.line_bits)
     fold.ports = {
         "weights": Counter(weight_lines=0 if fold.vanished and held == "input" else weight_lines),
@@ -233,7 +241,7 @@ def _move_lines(operands: Operands, fold: Fold) -> None:
 
 def _move_psums(operands: Operands, fold: Fold, per_column: int) -> None:
     work, config = operands.work, operands.config
-    lines = fold.columns * accesses(range(per_column * fold.timesteps), config.psum_bits, config.line_bits)
+    lines = fold.columns * accesses(range(per_column * fold.summed), config.psum_bits, config.line_bits)
     if work.stationary == "output":
         reads, writes = not work.first_k, not work.last_k
     else:

@@ -45,6 +45,8 @@ class Pe:
         self.busy = 0
         self.operations: Counter[int] = Counter()
         """Synaptic operations by timestep of the call."""
+        self.charged: Counter[int] = Counter()
+        """Pairs for which the adder was clocked, by timestep of the call."""
         self.ended = -1
         """Index of the last fold whose end passed through here."""
 
@@ -68,6 +70,7 @@ class Pe:
         if weight == 0 and self.config.zero_weights != "ignored":
             return False
         self.counts["multiplies" if self.config.mac else "accumulates"] += 1
+        self.charged[t] += 1
         return True
 
 
@@ -131,15 +134,19 @@ class OutputStationaryPe(Pe):
         self._leave(fold)
         self.visiting = (part, t)
         self.accumulator = self.psums.get(t, 0)
-        self.counts["psum_spad_reads"] += fold.timesteps > 1
+        self.counts["psum_spad_reads"] += fold.summed > 1
 
     def _leave(self, fold: Fold) -> None:
         if self.visiting is not None:
             self.psums[self.visiting[1]] = self.accumulator
-            self.counts["psum_spad_writes"] += fold.timesteps > 1
+            self.counts["psum_spad_writes"] += fold.summed > 1
 
     def _finish(self, fold: Fold) -> None:
         self._leave(fold)
+        if self.work.hold_current:
+            if fold.number == 0:
+                self.accumulator = self.psums.get(0, 0)  # and stays for the passes that follow
+            self.psums = dict.fromkeys(range(fold.timesteps), self.accumulator)
         self.finished[fold.index], self.psums, self.visiting = self.psums, {}, None
 
 

@@ -220,6 +220,15 @@ def build(architecture: Architecture, dataflow: Dataflow | None = None) -> Machi
                 "Add a component 'entropy' of class entropy_unit.",
             )
         )
+    if options["hold_current"] and not (flow.stationary == "output" and flow.time in ("inner", "block")):
+        raise SpecError(
+            architecture.problem(
+                "options.hold_current",
+                f"a current can be held only where its timesteps run inside a tile, output-stationary; with "
+                f"'{flow.name}' it would have to wait outside the PE between timesteps",
+                "Use the dataflow tick-batch or os/block:N, or leave hold_current off.",
+            )
+        )
     share = options["lif_sharing"]
     if array.parameters["columns"] % share or array.parameters["rows"] % share:
         raise SpecError(
@@ -258,6 +267,13 @@ def _buffers(architecture: Architecture) -> dict[str, str]:
                 )
             )
         found[operand] = srams[0]
+    lines = {architecture.component(name).parameters["line"] for name in found.values()}
+    if len(lines) > 1:
+        raise SpecError(
+            architecture.problem(
+                "components", f"the array's buffers must have lines of one size, found {sorted(lines)} bits"
+            )
+        )
     return found
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
-from hwsim.activity import SHARED, Activity
+from hwsim.activity import Activity
 from hwsim.components.memory import Process, Room
 from hwsim.components.ports import Environment, Switchboard
 from hwsim.kernels.tile import TileNeuron, TileResult, TileState, TileWork, pack_weight
@@ -22,26 +23,39 @@ PE_ACTIONS = {
 }  # fmt: skip
 
 
+def pack_groups(schedule: Schedule, frozen: FrozenLayer | None) -> list[np.ndarray | None]:
+    """The weights [M, K] of each group, as tile calls read them; the same for all samples."""
+    filters, groups = schedule.work.geometry.M, schedule.work.groups
+    if frozen is None:
+        return [None] * groups
+    return [pack_weight(frozen.matrix[group * filters : (group + 1) * filters]) for group in range(groups)]
+
+
 class LayerData:
     """Operands and state of one layer during a sample. Without ``frozen`` (shape tables, traces) nothing is computed.
 
-    ``inputs(t0, t1)`` gives integers [T, C, H, W]; outputs [T, P, M]; membrane [P, units] as stored between tiles.
+    ``inputs(t0, t1)`` gives integers [T, C, H, W]; ``weights`` from ``pack_groups``; outputs [T, P, M]; membrane
+    [P, units] as stored between tiles.
     """
 
     def __init__(
-        self, schedule: Schedule, inputs: Callable[[int, int], np.ndarray], frozen: FrozenLayer | None, timesteps: int
+        self,
+        schedule: Schedule,
+        inputs: Callable[[int, int], np.ndarray],
+        frozen: FrozenLayer | None,
+        weights: list[np.ndarray | None],
+        timesteps: int,
     ) -> None:
-        self.schedule, self.inputs, self.frozen = schedule, inputs, frozen
+        self.schedule, self.frozen, self.weights = schedule, frozen, weights
+        self.inputs = lru_cache(maxsize=1)(inputs)  # the tiles of a timestep follow each other
         work, g = schedule.work, schedule.work.geometry
         filters = g.M * work.groups
         self.outputs: np.ndarray | None = None
         self.membrane: np.ndarray | None = None
         self.psum: np.ndarray | None = None
-        self.weights: list[np.ndarray | None] = [None] * work.groups
         if frozen is not None:
             kind = np.int32 if work.spiking or work.neuron == "relu" else np.float64
             self.outputs = np.zeros((timesteps, g.P, filters), kind)
-            self.weights = [pack_weight(frozen.matrix[m : m + g.M]) for m in range(0, filters, g.M)]
             if work.spiking:
                 self.membrane = np.full((g.P, -(-filters // frozen.lif.share)), frozen.start)
 
@@ -177,18 +191,10 @@ class Controller:
         self._book_cycles(tile, result)
 
     def _book_sums(self, tile: Tile, result: TileResult) -> None:
-        """Accumulates exist because of the spikes of their timestep, also where the tile serves several timesteps.
-
-        Where zeros of weights decide too, the tile call gives no split over timesteps: then they are shared.
-        """
-        multiplied = result.counts["multiplies"]
-        charged, operations = multiplied + result.counts["accumulates"], result.operations_per_timestep
-        parts = {tile.timestep: charged}
-        if tile.timestep == SHARED and charged == int(operations.sum()):
-            parts = dict(zip(range(tile.t0, tile.t1), operations.tolist(), strict=True))
-        for timestep, times in parts.items():
+        """Accumulates exist because of the spikes of their timestep, also where the tile serves several timesteps."""
+        for timestep, times in enumerate(result.charged_per_timestep.tolist(), start=tile.t0):
             self.activity.count(self.sample, tile.layer, timestep, "pe", "accumulate", times)
-            if multiplied:
+            if result.counts["multiplies"]:
                 self.activity.count(self.sample, tile.layer, timestep, "multiplier", "multiply", times)
 
     def _book_cycles(self, tile: Tile, result: TileResult) -> None:
@@ -225,4 +231,5 @@ def tile_work(schedule: Schedule, tile: Tile) -> TileWork:
         planes=work.planes, word_bits=work.input_bits, constant_input=work.constant_input,
         output_bits=work.output_bits if tile.output_bits else 0, membrane_in=tile.membrane_in,
         membrane_out=tile.membrane_out, neuron=work.neuron,  # type: ignore[arg-type]
+        hold_current=schedule.shape.hold_current,
     )  # fmt: skip

@@ -18,7 +18,7 @@ class LayerWork:
 
     ``input_bits``: bits of one input value at one timestep (1 for spikes). ``constant_input``: the same values at every
     timestep (direct coding), stored once. ``mac``: one slot takes a whole input value (PEs with multipliers).
-    ``pool``: (kind, window height, window width, stride y, stride x) of the pools between neuron and the drain.
+    ``pool``: (kind, window height, window width, output height, output width) of the pools behind the neuron.
     """
 
     index: int
@@ -33,6 +33,8 @@ class LayerWork:
     neuron: str
     output_bits: int
     pool: tuple[tuple[str, int, int, int, int], ...]
+    drained_bits: int
+    """Bits of one value and timestep behind the last pool: what goes to DRAM and what the next layer reads."""
     producer: int | None
     """Index of the weighted layer whose outputs this one reads, None for the network's input."""
 
@@ -64,15 +66,9 @@ class LayerWork:
         """Timesteps handled inside one fold: limited by the psum spad, and by the bits of a spike word."""
         return max(1, min(timesteps, packing, spad_bits // self.psum_bits))
 
-    def pooled(self, positions: int) -> int:
-        """Output positions that leave the drain for ``positions`` positions of the whole layer."""
-        height, width = self.geometry.E, self.geometry.F
-        if not self.pool or positions == 0:
-            return positions
-        for _, window_y, window_x, stride_y, stride_x in self.pool:
-            height = (height - window_y) // stride_y + 1
-            width = (width - window_x) // stride_x + 1
-        return positions * height * width // (self.geometry.E * self.geometry.F)
+    def pooled(self, positions: int) -> list[int]:
+        """Positions behind each pool, for the first ``positions`` positions of the whole layer: the last ones leave."""
+        return [positions * height * width // self.geometry.P for *_, height, width in self.pool] or [positions]
 
 
 def resolve(
@@ -100,6 +96,7 @@ def resolve(
         bits = max(1, edge.bits)
         out = workload.edge(layer.name)
         output_bits = psum_bits[layer.name] if out.kind == "current" else max(1, out.bits)
+        pools, tail = _pool(workload, layer, problems) if workload.kind != "trace" else ((), layer.name)
         g = layer.geometry
         works.append(
             LayerWork(
@@ -114,7 +111,8 @@ def resolve(
                 psum_bits[layer.name],
                 neuron.type,
                 output_bits,
-                _pool(workload, layer, problems) if workload.kind == "network" else (),
+                pools,
+                output_bits if tail == layer.name else _drained_bits(workload, tail, output_bits),
                 index_of.get(producer) if producer else None,
             )
         )
@@ -123,9 +121,15 @@ def resolve(
     return works
 
 
+def _drained_bits(workload: Workload, pool: str, output_bits: int) -> int:
+    """Bits of one value behind a pool; currents keep their width."""
+    edge = workload.edge(pool)
+    return output_bits if edge.kind == "current" else max(1, edge.bits)
+
+
 def _source(workload: Workload, layer: Layer, problems: list[Problem]) -> tuple[str, str | None]:
     """The edge that feeds a layer, looking through address changes, and the weighted layer behind it."""
-    if workload.kind != "network":
+    if workload.kind == "trace" or not layer.inputs:  # no graph, or a layer of a table that stands alone
         return (layer.inputs[0] if layer.inputs else INPUT), None
     edge = layer.inputs[0]
     name = edge
@@ -144,15 +148,17 @@ def _source(workload: Workload, layer: Layer, problems: list[Problem]) -> tuple[
     return edge, None if name == INPUT else name
 
 
-def _pool(workload: Workload, layer: Layer, problems: list[Problem]) -> tuple[tuple[str, int, int, int, int], ...]:
-    """The pools that follow a layer before the next weighted one."""
+def _pool(
+    workload: Workload, layer: Layer, problems: list[Problem]
+) -> tuple[tuple[tuple[str, int, int, int, int], ...], str]:
+    """The pools between a layer and the next weighted one, and the name of the last (the layer's own if none)."""
     pools: list[tuple[str, int, int, int, int]] = []
-    name = layer.name
+    name = last = layer.name
     while True:
         users = [user for user in workload.layers if name in user.inputs]
         following = [user for user in users if not user.has_weights]
         if not following:
-            return tuple(pools)
+            return tuple(pools), last
         if len(users) > 1 and any(user.op not in MOVED for user in following):
             problems.append(
                 Problem(
@@ -160,8 +166,10 @@ def _pool(workload: Workload, layer: Layer, problems: list[Problem]) -> tuple[tu
                     "is both pooled and used as it is; the systolic machine drains each layer once",
                 )
             )
-            return tuple(pools)
+            return tuple(pools), last
         user = following[0]
         if user.op in ("maxpool", "avgpool", "sumpool"):
-            pools.append((user.op, *user.kernel, *user.stride))
+            height, width = user.output_shape[-2:] if len(user.output_shape) == 3 else (1, user.output_shape[-1])
+            pools.append((user.op, *user.kernel, height, width))
+            last = user.name
         name = user.name

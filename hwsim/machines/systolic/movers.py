@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from hwsim.activity import SHARED
 from hwsim.components.memory import Cause, Process, Room, Transfer
 from hwsim.components.ports import Environment, Switchboard
+from hwsim.machines.systolic.nest import ceil_div
 from hwsim.machines.systolic.plan import Schedule, Tile
+
+POOL_WORD_BITS = 8
+"""Bits that a pool unit joins at once: a spike word, as in the spike scratchpad."""
 
 
 class Loader:
@@ -14,7 +19,9 @@ class Loader:
 
     ``blocks``: how many blocks of a streamed operand may be in the buffer at once (two with double buffering); resident
     ones stay, as the nest has made sure that they fit. ``shared``: the buffer also holds other
-    operands, so nothing of a later layer is fetched before the layer in work has ended.
+    operands, so nothing of a later layer is fetched before the layer in work has ended. ``quota``: bits that the
+    operand's blocks may take of a shared buffer, by layer (absent: all that is free): an operand that runs ahead must
+    not take the room that the tile in work waits for.
     """
 
     def __init__(
@@ -29,8 +36,10 @@ class Loader:
         blocks: int,
         shared: bool,
         schedules: dict[int, Schedule],
+        quota: dict[int, int],
     ) -> None:
         self.env, self.board, self.operand, self.buffer, self.dram = env, board, operand, buffer, dram
+        self.quota, self._held_bits = quota, 0
         self.sample, self.blocks, self.shared, self.schedules = sample, blocks, shared, schedules
         self.path = f"load.{operand}"
         port = board.port
@@ -58,14 +67,21 @@ class Loader:
             bits = tile.fetch.get(self.operand)
             if bits is None:
                 continue
-            while len(self._freed) or (held >= self.blocks and self.operand not in tile.resident):
-                yield self._freed.next()
+            while len(self._freed) or self._full(tile, held, bits):
+                self._held_bits -= yield self._freed.next()
                 held -= 1
             yield from self._await_producer(tile)
             yield from self._reserve(bits)
             held += 1
+            self._held_bits += bits
             yield from self._fetch(tile, bits)
             self.board.send(self.path, f"array.{self.operand}", tile)
+
+    def _full(self, tile: Tile, held: int, bits: int) -> bool:
+        """Whether a block must be freed before the next one may be fetched."""
+        if self._held_bits + bits > self.quota.get(tile.layer, self._held_bits + bits):
+            return True
+        return held >= self.blocks and self.operand not in tile.resident
 
     def _await_producer(self, tile: Tile) -> Process:
         """Inputs made by an earlier layer exist only once that layer has written them."""
@@ -85,7 +101,7 @@ class Loader:
             if not (tile.membrane_in and tile.membrane_bits):
                 return
             bits = tile.membrane_bits
-        cause = Cause(self.sample, tile.layer, _timestep(self.operand, tile, self.schedules[tile.layer]))
+        cause = Cause(self.sample, tile.layer, _timestep(self.operand, tile))
         self.board.send(self.path, self.dram, Transfer(bits, self._data.name, cause))
         ticks = yield self._data.next()
         fill = Transfer(bits, self._data.name, cause, overlapped_ticks=ticks)
@@ -93,13 +109,9 @@ class Loader:
         yield self._data.next()
 
 
-def _timestep(operand: str, tile: Tile, schedule: Schedule) -> int:
+def _timestep(operand: str, tile: Tile) -> int:
     """A fetch has a timestep only if it happens because of it: blocks that stay for other timesteps are shared."""
-    if operand == "weights" and schedule.nest.weights_resident and schedule.shape.outer_timesteps > 1:
-        return -1
-    if operand == "inputs" and schedule.work.constant_input:
-        return -1
-    return tile.timestep
+    return SHARED if operand in tile.lasting else tile.timestep
 
 
 class Writer:
@@ -139,20 +151,25 @@ class Writer:
                 self._announce(tile)
 
     def _write_outputs(self, tile: Tile, cause: Cause) -> Process:
-        if not tile.output_dram_bits:
+        if not tile.output_bits:
             return
         work = self.schedules[tile.layer].work
-        for kind, window_y, window_x, *_ in work.pool:
-            action = "or" if kind == "maxpool" else "add"
-            values = tile.output_dram_bits // work.output_bits
-            self.activity.count(
-                self.sample, tile.layer, cause.timestep, "pool", action, values * (window_y * window_x - 1)
-            )
+        behind = zip(work.pool, work.pooled(tile.p0), work.pooled(tile.p1), strict=True) if work.pool else ()
+        for (kind, window_y, window_x, *_), before, after in behind:
+            each = (tile.m1 - tile.m0) * (after - before) * (window_y * window_x - 1)
+            if kind == "maxpool":  # words of spikes of several timesteps are joined at once
+                words = ceil_div(tile.output_bits // ((tile.m1 - tile.m0) * (tile.p1 - tile.p0)), POOL_WORD_BITS)
+                self.activity.count(self.sample, tile.layer, cause.timestep, "pool", "or", each * words)
+            else:
+                for timestep in range(tile.t0, tile.t1):
+                    self.activity.count(self.sample, tile.layer, timestep, "pool", "add", each)
         yield from self._move(tile.output_bits, tile.output_dram_bits, cause)
 
     def _move(self, read_bits: int, write_bits: int, cause: Cause) -> Process:
         self.board.send(self.path, f"{self.buffer}.drain", Transfer(read_bits, self._data.name, cause))
         yield self._data.next()
+        if not write_bits:
+            return
         self.board.send(self.path, self.dram, Transfer(write_bits, self._data.name, cause, write=True))
         yield self._data.next()
 

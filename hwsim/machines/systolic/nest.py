@@ -51,6 +51,13 @@ class NestShape:
     """Membranes of other stretches of time wait in DRAM in any case."""
     reserved: int
     """Bits of the output buffer that the whole network holds."""
+    hold_current: bool = False
+    """One partial sum serves all timesteps inside a tile."""
+
+    @property
+    def summed_timesteps(self) -> int:
+        """Partial sums of one output that wait at the same time."""
+        return 1 if self.hold_current else self.inner_timesteps
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,8 @@ class Nest:
     weights_resident: bool
     inputs_resident: bool
     live_bits: tuple[int, ...]
+    operand_bits: tuple[int, ...] = (0, 0, 0)
+    """Bits that the blocks of weights, inputs and outputs take of ``live_bits`` (psums and kept membranes apart)."""
 
     def describe(self, shape: NestShape) -> str:
         """The nest as one readable line, outermost loop first."""
@@ -137,7 +146,8 @@ def choose(shape: NestShape, where: str) -> Nest:
     """The best nest for one layer. Raises SpecError when not even the smallest blocks fit."""
     candidates = _candidates(shape)
     fits = np.ones(len(candidates["m"]), dtype=bool)
-    live = _live_bits(shape, candidates)
+    blocks = _block_bits(shape, candidates)
+    live = _live_bits(shape, candidates, blocks)
     for index, capacity in enumerate(shape.capacity):
         fits &= live[index] <= capacity
     if not fits.any():
@@ -159,6 +169,7 @@ def choose(shape: NestShape, where: str) -> Nest:
         bool(candidates["rw"][best]),
         bool(candidates["ri"][best]),
         tuple(int(bits[best]) for bits in live),
+        tuple(int(bits[best]) for bits in blocks),
     )
 
 
@@ -242,8 +253,9 @@ def _dram_bits(shape: NestShape, c: dict[str, np.ndarray]) -> np.ndarray:
     inputs = np.where(
         c["ri"] == 1, _whole_input(shape) * passes, _input_bits(shape, c)[0] * _refetches(shape, c, "inputs") * outer
     )
-    moves = shape.membranes_move or shape.membranes_stream
-    spilled = 2 * units(shape, g.M) * g.P * shape.membrane_bits * outer * moves
+    # written after every timestep but the last, read before every one but the first; where they wait in DRAM in any
+    # case this is the same for all candidates
+    spilled = 2 * units(shape, g.M) * g.P * shape.membrane_bits * (outer - 1) * shape.membranes_move
     return weights + inputs + np.where(c["keep"] == 1, 0, spilled)
 
 
@@ -253,30 +265,35 @@ def _whole_input(shape: NestShape) -> int:
     return g.C * g.H * g.W * shape.word_bits
 
 
-def _live_bits(shape: NestShape, c: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """Bits that must be in each buffer at once."""
+def _block_bits(shape: NestShape, c: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """Bits of the blocks of weights, inputs and outputs (with membranes that wait in DRAM) that are there at once."""
     g, twice = shape.geometry, 2 if shape.double_buffering else 1
     weights = np.where(c["rw"] == 1, g.M * g.K * shape.weight_bits, c["m"] * c["k"] * shape.weight_bits * twice)
     again = twice if shape.outer_timesteps > 1 and not shape.constant_input else 1
     inputs = np.where(c["ri"] == 1, _whole_input(shape) * again, _input_bits(shape, c)[1] * twice)
     streamed_o = np.where(c["nm"] * c["np"] * shape.outer_timesteps > 1, twice, 1)
     outputs = c["m"] * c["p"] * shape.output_bits * streamed_o
-    outputs = outputs + scratch_bits(shape, c["m"], c["p"], c["nk"])
     if shape.membranes_move or shape.membranes_stream:
-        whole = units(shape, g.M) * g.P * shape.membrane_bits
         block = -(-c["m"] // shape.share) * c["p"] * shape.membrane_bits * streamed_o
-        outputs = outputs + np.where(c["keep"] == 1, whole, block)
-    outputs = outputs + shape.reserved
+        outputs = outputs + np.where(c["keep"] == 1, 0, block)
+    return [weights, inputs, outputs]
+
+
+def _live_bits(shape: NestShape, c: dict[str, np.ndarray], blocks: list[np.ndarray]) -> list[np.ndarray]:
+    """Bits that must be in each buffer at once: blocks, psums, membranes."""
     live = [np.zeros(len(c["m"]), dtype=np.int64) for _ in shape.capacity]
-    for bits, index in zip((weights, inputs, outputs), shape.buffer_of, strict=True):
+    for bits, index in zip(blocks, shape.buffer_of, strict=True):
         live[index] = live[index] + bits
+    whole = units(shape, shape.geometry.M) * shape.geometry.P * shape.membrane_bits
+    waiting = scratch_bits(shape, c["m"], c["p"], c["nk"]) + np.where(c["keep"] == 1, whole, 0) + shape.reserved
+    live[shape.buffer_of[2]] = live[shape.buffer_of[2]] + waiting
     return live
 
 
 def scratch_bits(shape: NestShape, m_block: np.ndarray, p_block: np.ndarray, k_parts: np.ndarray) -> np.ndarray:
     """Bits of partial sums that wait in the output buffer: one block of outputs, reused block after block."""
     spills = (shape.stationary != "output") | (k_parts > 1)
-    return np.where(spills, m_block * p_block * shape.psum_bits * shape.inner_timesteps, 0)
+    return np.where(spills, m_block * p_block * shape.psum_bits * shape.summed_timesteps, 0)
 
 
 def _lines(shape: NestShape, c: dict[str, np.ndarray]) -> np.ndarray:
@@ -292,5 +309,5 @@ def _lines(shape: NestShape, c: dict[str, np.ndarray]) -> np.ndarray:
     else:
         p_folds = -(-c["p"] // shape.columns) * c["np"]
         weights, inputs, psums = g.K * g.M * shape.weight_bits * p_folds, words * c["nm"], k_folds
-    psum_bits = psums * g.M * g.P * shape.psum_bits * shape.inner_timesteps
+    psum_bits = psums * g.M * g.P * shape.psum_bits * shape.summed_timesteps
     return (weights + inputs + 2 * psum_bits) // shape.line_bits

@@ -30,6 +30,7 @@ class Tile:
 
     fetch[operand]   room in bits that the operand's block needs before it; absent: the block is there already
     free[operand]    bits of the block that may be overwritten after it
+    lasting          operands whose block, fetched for this tile, serves tiles of later timesteps too
     scratch_bits     psums, and membranes that wait in the buffer: held from the first tile of a segment to its last
 
     The block of 'outputs' holds the outputs and, where membranes wait in DRAM, their membranes.
@@ -52,6 +53,7 @@ class Tile:
     resident: tuple[str, ...] = ()
     fetch: dict[str, int] = field(default_factory=dict)
     free: dict[str, int] = field(default_factory=dict)
+    lasting: set[str] = field(default_factory=set)
     membrane_in: bool = False
     membrane_out: bool = False
     membrane_dram: bool = False
@@ -158,9 +160,9 @@ def _outputs(schedule: Schedule, tile: Tile, timesteps: int) -> None:
     spans = (tile.t1 - tile.t0) if work.neuron != "none" else 1
     # an accumulated output stays in the PEs until the last timestep
     kept = work.neuron == "none" and tile.t1 < timesteps
-    pixels = work.pooled(tile.p1) - work.pooled(tile.p0)
+    pixels = work.pooled(tile.p1)[-1] - work.pooled(tile.p0)[-1]
     tile.output_bits = 0 if kept else size * work.output_bits * spans
-    tile.output_dram_bits = 0 if kept else (tile.m1 - tile.m0) * pixels * work.output_bits * spans
+    tile.output_dram_bits = 0 if kept else (tile.m1 - tile.m0) * pixels * work.drained_bits * spans
     if work.spiking and schedule.membranes != "pe":
         tile.membrane_in, tile.membrane_out = tile.t0 > 0, tile.t1 < timesteps
         if schedule.membranes == "dram":
@@ -173,20 +175,22 @@ def _mark(tiles: list[Tile], operand: str, resident: bool) -> None:
     """A streamed block is fetched by the first of the consecutive tiles that use it and freed by the last; a resident
     one by the first and last of all tiles that use it."""
     last: dict[tuple[int, ...], Tile] = {}
+    fetcher: dict[tuple[int, ...], Tile] = {}
     previous: Tile | None = None
     for tile in tiles:
         key = tile.block[operand]
-        if resident:
-            if key not in last:
-                tile.fetch[operand] = tile.bits[operand]
-            last[key] = tile
-            continue
-        if previous is None or previous.block[operand] != key:
+        new = key not in last if resident else previous is None or previous.block[operand] != key
+        if new:
             tile.fetch[operand] = tile.bits[operand]
-            if previous is not None:
-                previous.free[operand] = previous.bits[operand]
+            fetcher[key] = tile
+        elif fetcher[key].t0 != tile.t0:
+            fetcher[key].lasting.add(operand)
+        if resident:
+            last[key] = tile
+        elif new and previous is not None:
+            previous.free[operand] = previous.bits[operand]
         previous = tile
-    if previous is not None:
+    if previous is not None and not resident:
         last = {(): previous}
     for tile in last.values():
         tile.free[operand] = tile.free.get(operand, 0) + tile.bits[operand]

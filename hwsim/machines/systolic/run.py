@@ -12,7 +12,7 @@ from hwsim.activity import Activity, SampleOutcome
 from hwsim.errors import SpecError
 from hwsim.kernels.tile import TileResult, call_kernel
 from hwsim.machines.systolic.build import Machine, refuse
-from hwsim.machines.systolic.controller import LayerData, tile_work
+from hwsim.machines.systolic.controller import LayerData, pack_groups, tile_work
 from hwsim.machines.systolic.layers import resolve
 from hwsim.machines.systolic.plan import Schedule, segments
 from hwsim.machines.systolic.schedule import make_schedules
@@ -81,6 +81,7 @@ class Runner:
         self.schedules = make_schedules(machine, works, self.timesteps)
         self._refuse_slow_process()
         self._first = Remembered(self._tile_call())
+        self._weights = {s.work.index: pack_groups(s, self._frozen_layer(s)) for s in self.schedules}
 
     def describe(self) -> list[str]:
         """The schedule in words: the dataflow, then the nest of each layer."""
@@ -130,7 +131,9 @@ class Runner:
         activity = Activity()
         spikes = self.spikes(number)
         data = {
-            s.work.index: LayerData(s, _inputs(spikes, s), self._frozen_layer(s), self.timesteps)
+            s.work.index: LayerData(
+                s, _inputs(spikes, s), self._frozen_layer(s), self._weights[s.work.index], self.timesteps
+            )
             for s in self.schedules
         }
         order = None if self.request.order_seed is None else np.random.default_rng(self.request.order_seed)

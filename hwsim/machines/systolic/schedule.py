@@ -47,8 +47,11 @@ def _schedule(machine: Machine, work: LayerWork, timesteps: int, resident_bits: 
         may_keep=machine.membrane_in_buffer,
         membranes_stream=place == "dram",
         reserved=resident_bits,
+        hold_current=bool(machine.options["hold_current"]) and work.constant_input,
     )
-    per_fold = work.passes(inner, machine.psum_spad_bits if flow.stationary == "output" else 1 << 30, SPIKE_WORD_BITS)
+    # sums leave the array of other dataflows at once; a held one stays in the accumulator
+    waits_in_spad = flow.stationary == "output" and not shape.hold_current
+    per_fold = work.passes(inner, machine.psum_spad_bits if waits_in_spad else 1 << 30, SPIKE_WORD_BITS)
     where = machine.architecture.where("components")
     return schedule_layer(work, shape, per_fold, place, f"{where}: layer {work.name}")
 
@@ -58,9 +61,10 @@ def _index(machine: Machine, operand: str) -> int:
 
 
 def _fits_pes(machine: Machine, work: LayerWork, time: str) -> bool:
-    """Whether each LIF unit serves one neuron per channel that it shares, and nothing else runs between timesteps."""
+    """Whether each LIF unit serves one neuron per channel that it shares, and nothing else runs between timesteps
+    (groups run one after the other, each through all timesteps)."""
     g = work.geometry
-    if time != "layer" or work.groups > 1:
+    if time != "layer":
         return False
     sums = (g.P, g.M) if machine.dataflow.stationary == "input" else (g.M, g.P)
     return sums[0] <= machine.columns and sums[1] <= machine.rows

@@ -33,7 +33,9 @@ class Sequencer:
         last_layer: int,
         decide: Decision | None,
         clock: Callable[[], int],
+        block: int = 1,
     ) -> None:
+        self.block = block
         self.board, self.activity, self.sample, self.plan = board, activity, sample, plan
         self.last_layer, self.decide, self.clock = last_layer, decide, clock
         self._written, self._exit = board.port("sequencer.written"), board.port("sequencer.exit")
@@ -52,7 +54,8 @@ class Sequencer:
                         self.board.send("sequencer", f"load.{operand}", tile)
             self._pending += 1
             self.timesteps = tiles[-1].t1
-            if self.decide is not None and tiles[-1].layer == self.last_layer and not tiles[-1].last_of_layer:
+            ends = tiles[-1].layer == self.last_layer and not tiles[-1].last_of_layer
+            if self.decide is not None and ends and self.timesteps % self.block == 0:
                 yield from self._drain()
                 self.board.send("sequencer", "entropy", (self.decide, tiles[-1].t1))
                 stop = yield self._exit.next()
@@ -96,7 +99,8 @@ def run_sample(
     by_index = {schedule.work.index: schedule for schedule in schedules}
     last = schedules[-1].work.index
     plan = segments(schedules, timesteps, machine.dataflow.time, machine.dataflow.block)
-    sequencer = Sequencer(board, activity, sample, plan, last, decide, lambda: env.tick)
+    block = machine.exit_rule.block if machine.exit_rule else 1
+    sequencer = Sequencer(board, activity, sample, plan, last, decide, lambda: env.tick, block)
     processes = _components(env, board, machine, by_index, sample, activity)
     processes.append(Controller(env, board, machine, sample, activity, data, call).serve())
     processes.append(EntropyUnit(env, board, sample, activity, classes, machine.entropy_ticks, last).serve())
@@ -130,13 +134,13 @@ def _components(
             latency_ticks=machine.dram.latency_ticks,
         ).serve()
     ]
+    reserved = max(schedule.shape.reserved for schedule in schedules.values())
     for sram in machine.srams:
-        processes += Sram(
-            env, board, sram.name, activity, capacity_bits=sram.capacity_bits, line_bits=sram.line_bits
-        ).processes()
+        capacity = sram.capacity_bits - (reserved if sram.name == machine.buffers["outputs"] else 0)
+        processes += Sram(env, board, sram.name, activity, capacity_bits=capacity, line_bits=sram.line_bits).processes()
     for operand in OPERANDS:
         buffer = machine.buffers[operand]
-        shared = operand == "outputs" or list(machine.buffers.values()).count(buffer) > 1
+        together = list(machine.buffers.values()).count(buffer) > 1
         processes.append(
             Loader(
                 env,
@@ -145,9 +149,10 @@ def _components(
                 buffer,
                 machine.dram.name,
                 sample,
-                shared=shared,
+                shared=together or operand == "outputs",
                 blocks=2 if machine.double_buffering else 1,
                 schedules=schedules,
+                quota=_quota(machine, schedules, operand) if together else {},
             ).serve()
         )
     readers = {schedule.work.producer for schedule in schedules.values() if schedule.work.producer is not None}
@@ -155,6 +160,18 @@ def _components(
         Writer(env, board, machine.buffers["outputs"], machine.dram.name, sample, activity, schedules, readers).serve()
     )
     return processes
+
+
+def _quota(machine: Machine, schedules: dict[int, Schedule], operand: str) -> dict[int, int]:
+    """By layer, the bits that blocks of an operand may take of a buffer that holds several: what the nest counted with,
+    and its part of what that leaves free."""
+    quota, at = {}, OPERANDS.index(operand)
+    for layer, schedule in schedules.items():
+        nest, buffer_of = schedule.nest, schedule.shape.buffer_of
+        index = buffer_of[at]
+        spare = schedule.shape.capacity[index] - nest.live_bits[index]
+        quota[layer] = nest.operand_bits[at] + spare // buffer_of.count(index)
+    return quota
 
 
 def _close(machine: Machine, activity: Activity, sample: int, ticks: int, lif_works: bool) -> None:
