@@ -46,9 +46,9 @@ def _notes(comparison: Comparison, labels: list[str]) -> list[str]:
     """What holds for all runs once; what holds for some with their names."""
     runs: dict[str, list[str]] = {}
     for label, run in zip(labels, comparison.runs, strict=True):
-        for note in run.notes:
-            runs.setdefault(note, []).append(label)
-    return [note if len(names) == len(labels) else f"{', '.join(names)}: {note}" for note, names in runs.items()]
+        for text in run.notes:
+            runs.setdefault(text, []).append(label)
+    return [text if len(names) == len(labels) else f"{', '.join(names)}: {text}" for text, names in runs.items()]
 
 
 def _costs(runs: list[Result], labels: list[str], width: int) -> str:

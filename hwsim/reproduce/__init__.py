@@ -45,9 +45,10 @@ class Worse:
 
 def registry() -> dict[str, Target]:
     """All targets by id, in the order of the reports."""
-    from hwsim.reproduce import early_exit, figures, machine, table_two, tool_runs
+    from hwsim.reproduce import early_exit, exit_machine, figures, lif, machine, table_two, tool_runs
 
-    found = [target for module in (table_two, tool_runs, figures, early_exit, machine) for target in module.targets()]
+    modules = (table_two, tool_runs, figures, lif, early_exit, exit_machine, machine)
+    found = [target for module in modules for target in module.targets()]
     groups = list(dict.fromkeys(target.group for target in found))
     found.sort(key=lambda target: groups.index(target.group))
     ids = [target.id for target in found]

@@ -19,6 +19,12 @@ INDEX = "README.md"
 ROUNDING = 1e-9
 """Relative residuals below this are written as 0: the last bits of a float64 sum may differ between machines."""
 
+GRID_LIMIT = 1e5
+"""From here on, five digits would need an exponent: whole numbers instead."""
+
+Grid = tuple[list[str], list[list[str]]]
+"""Header and cells of a table."""
+
 ASSUMPTIONS = " | "
 """What stands between two assumptions in one cell."""
 
@@ -144,10 +150,41 @@ def _section(row: ReportRow, beside: Sequence[ReportRow]) -> list[str]:
              f"{row.unit}, {row.verdict}.", ""]  # fmt: skip
     lines += [f"- {name}: {text}" for name, text in facts.items() if text]
     lines += [f"- assumed: {text}" for text in row.assumptions.split(ASSUMPTIONS) if text]
-    if beside:
-        cells = [[other.what, other.theirs or "-", other.ours or "-", other.unit] for other in beside]
+    grids, rest = pivot(beside)
+    for header, cells in grids:
+        lines += ["", *_table(header, cells)]
+    if rest:
+        cells = [[other.what, other.theirs or "-", other.ours or "-", other.unit] for other in rest]
         lines += ["", *_table(["beside it", "theirs", "ours", "unit"], cells)]
     return lines
+
+
+def pivot(beside: Sequence[ReportRow]) -> tuple[list[Grid], list[ReportRow]]:
+    """Values called 'row: column' as tables, one for each set of columns, and the values that are left for a list.
+
+    At least two rows with the same columns make a table; a published value beside ours stays in the list.
+    """
+    columns: dict[str, dict[str, ReportRow]] = {}
+    for row in beside:
+        name, colon, column = row.what.partition(": ")
+        if colon and not row.theirs:
+            columns.setdefault(name, {})[f"{column} ({row.unit})" if row.unit != "1" else column] = row
+    sets: dict[tuple[str, ...], list[str]] = {}
+    for name, found in columns.items():
+        sets.setdefault(tuple(found), []).append(name)
+    grids, taken = [], set()
+    for header, names in sets.items():
+        if len(names) > 1:
+            cells = [[name, *(rounded(columns[name][column].ours) for column in header)] for name in names]
+            grids.append((["", *header], cells))
+            taken |= {row for name in names for row in columns[name].values()}
+    return grids, [row for row in beside if row not in taken]
+
+
+def rounded(text: str) -> str:
+    """Five digits in a table; the CSV has them all."""
+    value = float(text) if text else None
+    return "-" if value is None else f"{value:.0f}" if abs(value) >= GRID_LIMIT else f"{value:.5g}"
 
 
 def index(rows: Sequence[ReportRow]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 from pathlib import Path
 
@@ -89,6 +90,25 @@ def test_reports_are_text_that_repeats_and_merges(tmp_path: Path) -> None:
     assert "group.two](group.md#grouptwo)" in index
 
 
+def test_values_called_row_and_column_become_a_table() -> None:
+    names = ("T=1: time", "T=1: energy", "T=2: time", "T=2: energy", "T=3: time", "a note: alone", "plain")
+    beside = [Beside(name, None, 123456.7 + place, "J") for place, name in enumerate(names)]
+    beside.append(Beside("T=3: energy", 1.0, 0.0123456, "J"))
+    rows = report.rows_of(target(), Measured(1.0, beside=tuple(beside)), "x")[1:]
+    grids, rest = report.pivot(rows)
+    assert grids == [(["", "time (J)", "energy (J)"], [["T=1", "123457", "123458"], ["T=2", "123459", "123460"]])]
+    assert [row.what for row in rest] == ["T=3: time", "a note: alone", "plain", "T=3: energy"], "theirs stay visible"
+    assert (report.rounded("0.0123456"), report.rounded("")) == ("0.012346", "-")
+
+
+def test_every_csv_row_of_the_committed_reports_has_the_columns() -> None:
+    for path in (Path(__file__).parents[2] / "reports").glob("*.csv"):
+        lines = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
+        assert tuple(lines[0]) == report.ReportRow._fields, path.name
+        assert {len(line) for line in lines} == {len(report.ReportRow._fields)}, path.name
+        assert {line[0] for line in lines[1:]} <= {"target", "beside"}, path.name
+
+
 def test_rows_of_vanished_targets_are_dropped(tmp_path: Path) -> None:
     write(tmp_path, outcome(10.2), outcome(9.0, name="group.two"))
     report.write(tmp_path, [], ["group.two"])
@@ -144,9 +164,15 @@ def test_a_run_writes_its_reports(tmp_path: Path) -> None:
     assert reproduce.compare_verdicts(tmp_path, outcomes) == []
 
 
-def test_committed_reports_hold() -> None:
-    """No verdict of the committed reports is better than what the code gives now, for the targets that take seconds."""
+def test_committed_reports_have_every_quick_target() -> None:
     committed = Path(__file__).parents[2] / "reports"
     assert (committed / "README.md").is_file()
     cheap = {row.id for row in report.read(committed) if row.quick == "yes"}
     assert cheap == {target.id for target in reproduce.select(quick=True)}
+
+
+@pytest.mark.slow
+def test_committed_verdicts_hold() -> None:
+    """No quick verdict of the committed reports is better than what the code gives now."""
+    committed = Path(__file__).parents[2] / "reports"
+    assert reproduce.compare_verdicts(committed, reproduce.run(quick=True)) == []
