@@ -200,3 +200,50 @@ def test_random_tables_on_random_machines(tmp_path, architecture):
         compare(runner, activity)
         ran += 1
     assert ran >= 40
+
+
+def grouped(path):
+    """Two convolutions, the second in two groups (4 filters each, stride 2), then a linear layer."""
+    rng = np.random.default_rng(1)
+    weights = [rng.integers(-90, 91, shape).astype(np.int8) for shape in ((6, 2, 3, 3), (8, 3, 3, 3), (4, 8 * 9))]
+    parts = [
+        conv("conv1", "input", weights[0], scale=1 / 60),
+        conv("conv2", "conv1", weights[1], scale=1 / 30, stride=2, groups=2),
+        ({"name": "flat", "op": "flatten", "inputs": ["conv2"]}, {}),
+        linear("fc", "flat", weights[2], scale=1 / 50, neuron={"type": "none"}),
+    ]
+    arrays = {name: array for _, more in parts for name, array in more.items()}
+    arrays["test.inputs"] = rng.integers(0, 256, (1, 2, 6, 6)).astype(np.uint8)
+    arrays["test.labels"] = np.zeros(1, np.int64)
+    spec = {
+        "schema": "hwsim/workload/1", "kind": "network", "name": "grouped", "timesteps": 5, "classes": 4,
+        "input": {"shape": [2, 6, 6], "kind": "count", "bits": 8, "scale": 1 / 255, "encoding": "direct"},
+        "layers": [layer for layer, _ in parts], "output": {"layer": "fc", "decision": "accumulate"},
+        "samples": {"test": {"inputs": "test.inputs", "labels": "test.labels"}}, "training": {},
+    }  # fmt: skip
+    save(path, spec, arrays)
+    return path
+
+
+@pytest.mark.parametrize("dataflow", DATAFLOWS)
+def test_groups_that_share_lif_units(tmp_path, dataflow):
+    """The run itself checks its spikes against the network's, where channels in pairs share a membrane."""
+    path = grouped(tmp_path / "g.npz")
+    array = ["array.rows=4", "array.columns=4", "options.lif_sharing=2"]
+    small = ["weight_buffer.capacity=128 B", "ifmap_buffer.capacity=128 B", "ofmap_buffer.capacity=512 B"]
+    for overrides in (array, array + small):
+        compare(*simulate_activity("sata", path, dataflow=dataflow, overrides=overrides))
+
+
+def test_a_fetch_has_a_timestep_only_if_that_timestep_causes_it(tiny):
+    """The image of a direct-coded layer: one fetch for all timesteps where it stays, one in each where it streams."""
+
+    def fetched(*overrides):
+        runner, activity = simulate_activity("sata", tiny, dataflow="os", layers=(0, 1), overrides=overrides)
+        found = {key[2]: value for key, value in activity.counts.items() if key[3:] == ("ifmap_buffer", "write")}
+        return runner.schedules[0].nest, found
+
+    nest, found = fetched()
+    assert nest.inputs_resident and found == {-1: 2 * 8 * 8 * 8 // 256}
+    nest, found = fetched("ifmap_buffer.capacity=96 B")
+    assert not nest.inputs_resident and set(found) == {0, 1, 2, 3, 4}

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from workloads.recipes.convert import balance_thresholds, spiking_spec
+from workloads.recipes.convert import HIDDEN_SCALE, balance_thresholds, spiking_spec
 from workloads.recipes.evaluate import encode, propagate
 
 
@@ -33,18 +33,18 @@ def test_thresholds_are_the_largest_weighted_inputs():
     spec, arrays = analog_network()
     spec = spiking_spec(spec, timesteps=8, reset="subtract")
     images = np.array([[255, 255], [255, 0]], np.uint8)  # spikes at every timestep, or never
-    # fc1 sees (2 + 1, 1 - 1) and (2, 1): its largest is 3. At threshold 3, "u > 3" fires its first neuron only.
-    # fc2 then sees 3 when that neuron fires, and 3 + 2 whenever the second has fired at the same timestep.
-    assert balance_thresholds(spec, arrays, images, batch=1) == [3.0, 5.0]
+    # In integers: fc1 sees (4 + 2, 2 - 2) and (4, 2), its largest is 6. At threshold 6, "u > 6", both neurons fire.
+    # fc2 then sees 6 when the first fires alone, 4 when the second does, 10 whenever both do at the same timestep.
+    assert balance_thresholds(spec, arrays, images, batch=1) == [6 * HIDDEN_SCALE, 10 * HIDDEN_SCALE]
 
 
 def test_spikes_of_a_converted_network_count_its_activation():
     spec, arrays = analog_network()
     spec = spiking_spec(spec, timesteps=60, reset="subtract")
     images = np.array([[255, 0]], np.uint8)
-    spec["layers"][0]["neuron"]["threshold"] = 3.0
+    spec["layers"][0]["neuron"]["threshold"] = 6 * HIDDEN_SCALE
     hidden = propagate(spec | {"layers": spec["layers"][:1]}, arrays, encode(spec, images))
-    counts = hidden.sum(0)[0].numpy()  # currents 2 and 1 a step over a threshold of 3
+    counts = hidden.sum(0)[0].numpy()  # sums of 4 and 2 a step over a threshold of 6
     assert abs(counts[0] - 40) <= 1 and abs(counts[1] - 20) <= 1
     assert spec["layers"][0]["neuron"]["type"] == "if" and spec["layers"][2]["neuron"] == {"type": "none"}
 

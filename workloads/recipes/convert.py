@@ -9,14 +9,22 @@ import torch
 
 from workloads.recipes.evaluate import Arrays, current_of, encode, propagate
 
+HIDDEN_SCALE = 2.0**-7
+
 
 def spiking_spec(spec: dict[str, Any], timesteps: int, reset: str) -> dict[str, Any]:
-    """The spec of an analog network (relu, no bias, no BN) with IF neurons and Poisson input; thresholds still 1."""
+    """The spec of an analog network (relu, no bias, no BN) with IF neurons and Poisson input; thresholds still 1.
+
+    Without a bias only the ratio of weights and threshold matters, so a firing layer's weight scale is replaced by
+    HIDDEN_SCALE: membranes and thresholds are then exact in binary, so that rounding decides no tie between them.
+    """
     layers = []
     for layer in spec["layers"]:
         layer = dict(layer)
         if layer.get("neuron", {}).get("type") == "relu":
             assert "bias" not in layer and "bn" not in layer, "Algorithm 1 copies weights only"
+            assert isinstance(layer["weights"]["scale"], float), "one scale for the layer, or its neurons would differ"
+            layer["weights"] = layer["weights"] | {"scale": HIDDEN_SCALE}
             layer["neuron"] = {
                 "type": "if", "threshold": 1.0, "compare": ">", "reset": reset, "start": 0.0, "max_spikes": 1
             }  # fmt: skip
