@@ -108,6 +108,7 @@ class PoolUnit:
 
     actions: ClassVar = {
         "or": Action("two words of spikes joined (max pooling)"),
+        "compare": Action("the larger of two values kept (max pooling of activations)", required=False),
         "add": Action("a count added (average and sum pooling)"),
     }
 

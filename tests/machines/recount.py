@@ -39,6 +39,13 @@ class Recount:
         self.rows, self.columns, self.share = self.machine.rows, self.machine.columns, self.machine.share
         self.line = self.machine.srams[0].line_bits
         self.counts, self.busy, self.memory = Counter(), Counter(), {}
+        self.looks = self.machine.exit_rule is not None
+        self.kept = {}
+        buffers = list(self.machine.buffers.values())
+        room = sum(s.capacity_bits for s in self.machine.srams if s.name == self.machine.buffers["weights"])
+        weights = sum(s.work.geometry.M * s.work.geometry.K * s.work.groups * s.work.weight_bits for s in self.schedules)
+        alone = buffers.count(self.machine.buffers["weights"]) == 1
+        self.keeps = flow.time in ("network", "block") and alone and weights <= room
         stretch = {"network": 1, "block": flow.block}.get(flow.time, self.total)
         for start in range(0, timesteps or self.total, stretch):
             for schedule in self.schedules:
@@ -49,6 +56,8 @@ class Recount:
     def segment(self, schedule, start, end, flow):
         self.s, self.work, self.g = schedule, schedule.work, schedule.work.geometry
         self.there = {"weights": set(), "inputs": set(), "outputs": set()}
+        if self.keeps:  # weights of the whole network stay through all stretches
+            self.there["weights"] = self.kept.setdefault(self.work.index, set())
         inner = flow.time in ("inner", "block")
         spans = [(start, end)] if inner else [(t, t + 1) for t in range(start, end)]
         extent = {"m": (self.g.M, schedule.nest.m_block), "p": (self.g.P, schedule.nest.p_block),
@@ -82,7 +91,7 @@ class Recount:
     def fetch(self, group, t0, t1, at):
         (m0, m1), (p0, p1), (k0, k1) = at["m"], at["p"], at["k"]
         g, work, nest = self.g, self.work, self.s.nest
-        if self.new_block("weights", (group, m0, k0), nest.weights_resident):
+        if self.new_block("weights", (group, m0, k0), nest.weights_resident or self.keeps):
             self.transfer((m1 - m0) * (k1 - k0) * work.weight_bits, self.machine.buffers["weights"], into=True)
         time = None if work.constant_input else t0
         word = work.input_bits * (1 if work.constant_input else t1 - t0)
@@ -113,7 +122,7 @@ class Recount:
         (m0, m1), (p0, p1) = at["m"], at["p"]
         work, buffer = self.work, self.machine.buffers["outputs"]
         accumulated = work.neuron == "none"
-        if not accumulated or t1 == self.total:
+        if not accumulated or t1 == self.total or self.looks:
             span = 1 if accumulated else t1 - t0
             read = (m1 - m0) * (p1 - p0) * work.output_bits * span
             self.add(buffer, "read", up(read, self.line))
@@ -121,7 +130,9 @@ class Recount:
             for kind, wy, wx, height, width in work.pool:
                 leave = tuple(p * height * width // (self.g.E * self.g.F) for p in (p0, p1))
                 values = (m1 - m0) * (leave[1] - leave[0]) * (wy * wx - 1)
-                if kind == "maxpool":
+                if kind == "maxpool" and work.output_bits > 1:
+                    self.add("pool", "compare", values * (t1 - t0))
+                elif kind == "maxpool":
                     self.add("pool", "or", values * up(work.output_bits * span, 8))
                 else:
                     self.add("pool", "add", values * (t1 - t0))
@@ -143,7 +154,8 @@ class Recount:
     def array(self, t0, t1, at):
         times = t1 - t0
         stationary = self.machine.dataflow.stationary
-        limit = min(8, self.machine.psum_spad_bits // self.work.psum_bits) if stationary == "output" else 8
+        word = 8 if self.work.constant_input else 8 // self.work.input_bits
+        limit = min(word, self.machine.psum_spad_bits // self.work.psum_bits) if stationary == "output" else word
         b = max(1, min(times, limit))
         passes = [end - start for start, end in cut(0, times, b)]
         self.last = at["k"][1] == self.g.K
@@ -231,7 +243,7 @@ class Recount:
             writes = (away and self.t1 < self.total) if ends else spill
             self.lines("outputs", "read", membranes * reads)
             self.lines("outputs", "write", membranes * writes)
-        if work.neuron == "none" and not (ends and self.t1 == self.total):
+        if work.neuron == "none" and not (ends and (self.t1 == self.total or self.looks)):
             return
         bits = work.output_bits * (1 if work.neuron == "none" else b)
         words = (m * self.g.E * self.g.F + p for m in range(*filters) for p in range(*pixels))

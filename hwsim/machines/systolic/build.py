@@ -185,7 +185,8 @@ class Machine:
             actions |= {("lif", "update")} if work.spiking else set()
             actions |= {("lif", "scale")} if work.scaled else set()
             actions |= {("pe", "activate")} if work.neuron == "relu" else set()
-            actions |= {("pool", "or" if kind == "maxpool" else "add") for kind, *_ in work.pool}
+            largest = "compare" if work.output_bits > 1 else "or"
+            actions |= {("pool", largest if kind == "maxpool" else "add") for kind, *_ in work.pool}
         if "skipped" in (self.options["zero_spikes"], self.options["zero_weights"]):
             actions.add(("zero_detector", "detect"))
         return actions | ({("entropy", "evaluate")} if self.exit_rule else set())

@@ -63,8 +63,9 @@ class LayerWork:
         return self.input_bits if self.constant_input else self.input_bits * timesteps
 
     def passes(self, timesteps: int, spad_bits: int, packing: int) -> int:
-        """Timesteps handled inside one fold: limited by the psum spad, and by the bits of a spike word."""
-        return max(1, min(timesteps, packing, spad_bits // self.psum_bits))
+        """Timesteps handled inside one fold: limited by the psum spad, and by the bits of a word in the spike spad."""
+        fitting = packing if self.constant_input else packing // self.input_bits
+        return max(1, min(timesteps, fitting, spad_bits // self.psum_bits))
 
     def pooled(self, positions: int) -> list[int]:
         """Positions behind each pool, for the first ``positions`` positions of the whole layer: the last ones leave."""
@@ -105,7 +106,7 @@ def resolve(
                 replace(g, C=g.C // g.groups, M=g.M // g.groups, groups=1),
                 g.groups,
                 bits,
-                source == INPUT and workload.input.encoding == "direct" and workload.kind == "network",
+                _is_image(workload, layer, source, bits),
                 use_mac,
                 layer.weights.bits if layer.weights else weight_bits,
                 psum_bits[layer.name],
@@ -119,6 +120,13 @@ def resolve(
     if problems:
         raise SpecError(problems)
     return works
+
+
+def _is_image(workload: Workload, layer: Layer, source: str, bits: int) -> bool:
+    """Whether a layer sees the same values at every timestep: a directly coded image, also in tables and traces."""
+    if workload.kind == "network":
+        return source == INPUT and workload.input.encoding == "direct"
+    return layer is workload.weighted[0] and bits > 1
 
 
 def _drained_bits(workload: Workload, pool: str, output_bits: int) -> int:

@@ -157,7 +157,10 @@ class Writer:
         behind = zip(work.pool, work.pooled(tile.p0), work.pooled(tile.p1), strict=True) if work.pool else ()
         for (kind, window_y, window_x, *_), before, after in behind:
             each = (tile.m1 - tile.m0) * (after - before) * (window_y * window_x - 1)
-            if kind == "maxpool":  # words of spikes of several timesteps are joined at once
+            if kind == "maxpool" and work.output_bits > 1:
+                for timestep in range(tile.t0, tile.t1):
+                    self.activity.count(self.sample, tile.layer, timestep, "pool", "compare", each)
+            elif kind == "maxpool":  # words of spikes of several timesteps are joined at once
                 words = ceil_div(tile.output_bits // ((tile.m1 - tile.m0) * (tile.p1 - tile.p0)), POOL_WORD_BITS)
                 self.activity.count(self.sample, tile.layer, cause.timestep, "pool", "or", each * words)
             else:

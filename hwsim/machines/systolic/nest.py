@@ -51,6 +51,8 @@ class NestShape:
     """Membranes of other stretches of time wait in DRAM in any case."""
     reserved: int
     """Bits of the output buffer that the whole network holds."""
+    keep_weights: bool = False
+    """All weights of the network stay in their buffer through all stretches of time."""
     hold_current: bool = False
     """One partial sum serves all timesteps inside a tile."""
 
@@ -191,7 +193,7 @@ def _candidates(shape: NestShape) -> dict[str, np.ndarray]:
     g = shape.geometry
     keep = [1, 0] if shape.membranes_move and shape.may_keep else [0]
     grid = np.meshgrid(
-        [1, 0],
+        [1] if shape.keep_weights else [1, 0],
         [1, 0],
         ladder(g.M, m_unit),
         ladder(g.P, p_unit),
@@ -291,9 +293,17 @@ def _live_bits(shape: NestShape, c: dict[str, np.ndarray], blocks: list[np.ndarr
 
 
 def scratch_bits(shape: NestShape, m_block: np.ndarray, p_block: np.ndarray, k_parts: np.ndarray) -> np.ndarray:
-    """Bits of partial sums that wait in the output buffer: one block of outputs, reused block after block."""
+    """Bits of partial sums that wait in the output buffer, reused block after block.
+
+    All sums of a block where its reduction comes in parts; else two folds across the columns, of which one is summed
+    while the LIF units take the other.
+    """
     spills = (shape.stationary != "output") | (k_parts > 1)
-    return np.where(spills, m_block * p_block * shape.psum_bits * shape.summed_timesteps, 0)
+    across = 2 * shape.columns
+    whole = k_parts > 1
+    m_live = np.where(whole | (shape.stationary != "weight"), m_block, np.minimum(m_block, across))
+    p_live = np.where(whole | (shape.stationary != "input"), p_block, np.minimum(p_block, across))
+    return np.where(spills, m_live * p_live * shape.psum_bits * shape.summed_timesteps, 0)
 
 
 def _lines(shape: NestShape, c: dict[str, np.ndarray]) -> np.ndarray:

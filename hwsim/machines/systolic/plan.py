@@ -82,6 +82,8 @@ class Schedule:
     membranes: str
     """'pe', 'buffer' or 'dram': where the membrane waits between tiles of different timesteps."""
     scratch_bits: int
+    exits: bool = False
+    """Whether the run may stop early, so that outputs are needed at every look."""
 
 
 def segments(schedules: list[Schedule], timesteps: int, time: str, block: int) -> Iterator[list[Tile]]:
@@ -90,7 +92,21 @@ def segments(schedules: list[Schedule], timesteps: int, time: str, block: int) -
     for start in range(0, timesteps, stretch):
         end = min(timesteps, start + stretch)
         for schedule in schedules:
-            yield _segment(schedule, start, end, timesteps, inner=time in ("inner", "block"))
+            tiles = _segment(schedule, start, end, timesteps, inner=time in ("inner", "block"))
+            if schedule.shape.keep_weights:
+                _keep_weights(tiles, first=start == 0, last=end == timesteps)
+            yield tiles
+
+
+def _keep_weights(tiles: list[Tile], first: bool, last: bool) -> None:
+    """Weights that stay for the whole run are fetched in its first stretch and given up in its last."""
+    for tile in tiles:
+        if first and "weights" in tile.fetch and not last:
+            tile.lasting.add("weights")
+        if not first:
+            tile.fetch.pop("weights", None)
+        if not last:
+            tile.free.pop("weights", None)
 
 
 def _segment(schedule: Schedule, start: int, end: int, timesteps: int, inner: bool) -> list[Tile]:
@@ -159,7 +175,7 @@ def _outputs(schedule: Schedule, tile: Tile, timesteps: int) -> None:
     work, size = schedule.work, (tile.m1 - tile.m0) * (tile.p1 - tile.p0)
     spans = (tile.t1 - tile.t0) if work.neuron != "none" else 1
     # an accumulated output stays in the PEs until the last timestep
-    kept = work.neuron == "none" and tile.t1 < timesteps
+    kept = work.neuron == "none" and tile.t1 < timesteps and not schedule.exits
     pixels = work.pooled(tile.p1)[-1] - work.pooled(tile.p0)[-1]
     tile.output_bits = 0 if kept else size * work.output_bits * spans
     tile.output_dram_bits = 0 if kept else (tile.m1 - tile.m0) * pixels * work.drained_bits * spans
@@ -196,7 +212,9 @@ def _mark(tiles: list[Tile], operand: str, resident: bool) -> None:
         tile.free[operand] = tile.free.get(operand, 0) + tile.bits[operand]
 
 
-def schedule_layer(work: LayerWork, shape: NestShape, per_fold: int, membranes: str, where: str) -> Schedule:
+def schedule_layer(
+    work: LayerWork, shape: NestShape, per_fold: int, membranes: str, where: str, exits: bool
+) -> Schedule:
     """Choose the nest of one layer and say where its membranes wait ('move': in the buffer if the nest holds them)."""
     nest = choose(shape, where)
     scratch = int(
@@ -208,4 +226,4 @@ def schedule_layer(work: LayerWork, shape: NestShape, per_fold: int, membranes: 
         membranes = "buffer" if nest.membranes_in_buffer else "dram"
         if nest.membranes_in_buffer:
             scratch += units(shape, work.geometry.M) * work.geometry.P * shape.membrane_bits
-    return Schedule(work, nest, shape, per_fold, membranes, scratch)
+    return Schedule(work, nest, shape, per_fold, membranes, scratch, exits)

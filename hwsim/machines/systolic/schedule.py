@@ -11,10 +11,11 @@ from hwsim.machines.systolic.plan import OPERANDS, Schedule, schedule_layer
 def make_schedules(machine: Machine, works: list[LayerWork], timesteps: int) -> list[Schedule]:
     """The schedules of all layers. Raises SpecError where a layer does not fit even in the smallest blocks."""
     resident = _membranes_stay(machine, works, timesteps)
-    return [_schedule(machine, work, timesteps, resident) for work in works]
+    keep = _weights_stay(machine, works)
+    return [_schedule(machine, work, timesteps, resident, keep) for work in works]
 
 
-def _schedule(machine: Machine, work: LayerWork, timesteps: int, resident_bits: int) -> Schedule:
+def _schedule(machine: Machine, work: LayerWork, timesteps: int, resident_bits: int, keep_weights: bool) -> Schedule:
     flow = machine.dataflow
     inner = {"inner": timesteps, "block": min(flow.block, timesteps)}.get(flow.time, 1)
     outer = timesteps if flow.time == "layer" else 1
@@ -47,13 +48,15 @@ def _schedule(machine: Machine, work: LayerWork, timesteps: int, resident_bits: 
         may_keep=machine.membrane_in_buffer,
         membranes_stream=place == "dram",
         reserved=resident_bits,
+        keep_weights=keep_weights,
         hold_current=bool(machine.options["hold_current"]) and work.constant_input,
     )
     # sums leave the array of other dataflows at once; a held one stays in the accumulator
     waits_in_spad = flow.stationary == "output" and not shape.hold_current
     per_fold = work.passes(inner, machine.psum_spad_bits if waits_in_spad else 1 << 30, SPIKE_WORD_BITS)
     where = machine.architecture.where("components")
-    return schedule_layer(work, shape, per_fold, place, f"{where}: layer {work.name}")
+    exits = machine.exit_rule is not None
+    return schedule_layer(work, shape, per_fold, place, f"{where}: layer {work.name}", exits)
 
 
 def _index(machine: Machine, operand: str) -> int:
@@ -68,6 +71,16 @@ def _fits_pes(machine: Machine, work: LayerWork, time: str) -> bool:
         return False
     sums = (g.P, g.M) if machine.dataflow.stationary == "input" else (g.M, g.P)
     return sums[0] <= machine.columns and sums[1] <= machine.rows
+
+
+def _weights_stay(machine: Machine, works: list[LayerWork]) -> bool:
+    """Whether time runs outside the layers and the weight buffer, if no other operand is in it, holds all weights."""
+    if machine.dataflow.time not in ("network", "block"):
+        return False
+    names = list(machine.buffers.values())
+    buffer = next(b for b in machine.srams if b.name == machine.buffers["weights"])
+    bits = sum(work.geometry.weight_count * work.groups * work.weight_bits for work in works)
+    return names.count(buffer.name) == 1 and bits <= buffer.capacity_bits
 
 
 def _membranes_stay(machine: Machine, works: list[LayerWork], timesteps: int) -> int:
