@@ -43,7 +43,8 @@ class Recount:
         self.kept = {}
         buffers = list(self.machine.buffers.values())
         room = sum(s.capacity_bits for s in self.machine.srams if s.name == self.machine.buffers["weights"])
-        weights = sum(s.work.geometry.M * s.work.geometry.K * s.work.groups * s.work.weight_bits for s in self.schedules)
+        works = [schedule.work for schedule in self.schedules]
+        weights = sum(work.geometry.M * work.geometry.K * work.groups * work.weight_bits for work in works)
         alone = buffers.count(self.machine.buffers["weights"]) == 1
         self.keeps = flow.time in ("network", "block") and alone and weights <= room
         stretch = {"network": 1, "block": flow.block}.get(flow.time, self.total)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,12 @@ import pytest
 from hwsim.machines.systolic.build import build
 from hwsim.machines.systolic.dataflow import parse
 from hwsim.run import simulate, simulate_activity
+from hwsim.workload import save
+from hwsim.workload.importers import import_file
 from tests.machines.tiny import network
+
+TRACES = Path(__file__).parents[3] / "shared" / "traces"
+"""Spikes recorded by others, beside the checkout where a user has them; not part of the project."""
 
 DATAFLOWS = (
     "tick-batch",
@@ -131,3 +137,14 @@ def test_build_describes_what_it_rounds():
     machine = build(load("sata"), parse("os"))
     assert machine.dram.latency_ticks == 8
     assert machine.rounding == ("dram.latency: 7.96 ticks rounded up to 8",)
+
+
+@pytest.mark.parametrize("dataflow", ("tick-batch", "os", "ws", "is"))
+@pytest.mark.parametrize("traces", [TRACES] if TRACES.is_dir() else [])
+def test_a_recorded_vgg9_does_80_595_072_synaptic_operations(tmp_path, traces, dataflow):
+    """conv2d_1..5 and fc_0 of a network that others trained (Prosperity, HPCA 2025), of 620,756,992 dense ones."""
+    spec, arrays = import_file(traces / "vgg9_cifar10.npz", shapes=traces / "vgg9_cifar10.json")
+    save(tmp_path / "trace.npz", spec, arrays)
+    runner, activity = simulate_activity("sata", tmp_path / "trace.npz", dataflow=dataflow, layers=(1, 7))
+    assert sum(activity.operations.values()) == 80_595_072
+    assert 4 * sum(schedule.work.geometry.dense_operations for schedule in runner.schedules) == 620_756_992
