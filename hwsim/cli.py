@@ -58,6 +58,12 @@ def _settings(_: click.Context, __: click.Parameter, values: tuple[str, ...]) ->
     return values
 
 
+def _folder(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not value.strip():
+        raise click.BadParameter("must name a folder; '.' is the current one")
+    return value
+
+
 _RUN_OPTIONS = (
     click.option("--set", "overrides", metavar="PATH=VALUE", multiple=True, callback=_settings,
                  help="Override a value of the architecture, e.g. array.rows=12. May be repeated."),
@@ -73,7 +79,7 @@ _RUN_OPTIONS = (
                  help="Inside tile calls: one compiled call, or SimPy processes. The same numbers."),
     click.option("--force", is_flag=True, help="Run also what is estimated to take over a minute."),
     click.option("--seed", metavar="S", type=int, default=0, show_default=True, help="Seed of everything random."),
-    click.option("--out", metavar="DIR", type=click.Path(file_okay=False),
+    click.option("--out", metavar="DIR", type=click.Path(file_okay=False), callback=_folder,
                  help="Run folder; an unfinished run in it goes on, a finished one is replaced. "
                       f"Default: in {RUNS_FOLDER}/."),
     click.option("--json", "as_json", is_flag=True, help="Print result.json instead of tables."),
@@ -194,6 +200,7 @@ def import_(file: str, output: str, **options: Any) -> None:
 
     FILE is a hwsim shape table (.yaml), a SCALE-Sim topology (.csv) or recorded layer inputs (.npz).
     """
+    from hwsim.report.numbers import plural
     from hwsim.workload import load, save
     from hwsim.workload.importers import import_file
 
@@ -202,8 +209,8 @@ def import_(file: str, output: str, **options: Any) -> None:
     spec, arrays = import_file(file, **options)
     save(output, spec, arrays)
     made = load(output)
-    layers = len(made.weighted)
-    click.echo(f"written: {output} ({made.kind}, {made.timesteps} timesteps, {layers} layers with weights)")
+    steps, layers = plural(made.timesteps, "timestep"), plural(len(made.weighted), "layer")
+    click.echo(f"written: {output} ({made.kind}, {steps}, {layers} with weights)")
 
 
 @commands.command()
@@ -318,4 +325,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return 1
     except OSError as error:
         click.echo(f"hwsim: {error}", err=True)
+        return 1
+    except UnicodeEncodeError as error:  # a file name whose bytes are no text in this locale
+        click.echo(f"hwsim: {ascii(error.object[:80])} cannot be written as text: {error.reason}", err=True)
         return 1

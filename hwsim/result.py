@@ -11,7 +11,7 @@ import json
 import math
 import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -188,6 +188,9 @@ class Result:
             raise SpecError(
                 Problem(str(source / RESULT_FILE), f"schema must be '{SCHEMA}', not {data.get('schema')!r}")
             )
+        problems = [Problem(str(source / RESULT_FILE), text) for text in _wrong_content(data)]
+        if problems:
+            raise SpecError(problems)
         run = source / RUN_FILE
         try:
             return cls._from_dict(data, read_rows(source / ROWS_FILE), _read_json(run) if run.exists() else {})
@@ -207,6 +210,35 @@ class Result:
             manifest=manifest,
             **{name: data[name] for name in _PLAIN},
         )  # fmt: skip
+
+
+_CONTENT = {
+    "architecture": str, "workload": str, "dataflow": str, "totals": dict, "intervals": dict, "technology": dict,
+    "settings": dict, "hashes": dict, "layers": list, "prices": list, "schedule": list, "notes": list,
+}  # fmt: skip
+_JSON_NAMES = {str: "text", dict: "an object", list: "a list"}
+
+
+def _wrong_content(data: Mapping[str, Any]) -> Iterator[str]:
+    """What keeps a result.json from being used: each key that lacks, or holds something else than it should."""
+    for key in (*_CONTENT, "accuracy", "estimate"):
+        if key not in data:
+            yield f"not a complete result: lacks '{key}'"
+        elif key in _CONTENT and not isinstance(data[key], _CONTENT[key]):
+            yield f"key {key}: must be {_JSON_NAMES[_CONTENT[key]]}, found {data[key]!r:.40}"
+    for key in ("layers", "schedule", "notes"):
+        for item in data.get(key) or () if isinstance(data.get(key), list) else ():
+            if not isinstance(item, str):
+                yield f"key {key}: must hold texts, found {item!r:.40}"
+    for key, wanted in (("totals", "a number"), ("intervals", "two numbers")):
+        for name, value in data[key].items() if isinstance(data.get(key), dict) else ():
+            pair = value if isinstance(value, list) and len(value) == 2 else [None]
+            if not all(map(_is_number, [value] if key == "totals" else pair)):
+                yield f"key {key}.{name}: must be {wanted}, found {value!r:.40}"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def environment() -> dict[str, Any]:

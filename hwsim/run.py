@@ -57,6 +57,8 @@ def simulate(
     if profile is not None:
         from hwsim.profiles.run import simulate_profile
 
+        if samples > 1:
+            raise SpecError(f"--samples {samples}: profile {profile} accounts for one sample")
         return simulate_profile(
             profile, architecture, workload, dataflow=dataflow, overrides=overrides, timesteps=timesteps, layers=layers,
             seed=seed,

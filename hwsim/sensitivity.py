@@ -24,7 +24,7 @@ def widen(costs: Costs, runner: Runner, prices: PriceList) -> list[str]:
     ends = _ends(runner.machine)
     if not ends:
         return []
-    machines = [runner.machine, *(machine for pair in ends.values() for machine in pair)]
+    machines = [machine for pair in ends.values() for machine in pair]
     totals = [_totals(activity, prices) for activity in runner.vary(machines)]
     nominal, varied = totals[0], totals[1:]
     notes = []
@@ -34,7 +34,8 @@ def widen(costs: Costs, runner: Runner, prices: PriceList) -> list[str]:
         for total in TIMED:
             changes = [costs.totals[total] * (end[total] / nominal[total] - 1.0) for end in (low, high)]
             moves[total].append((max(0.0, -min(changes)), max(0.0, *changes)))
-        spread = " to ".join(f"{end['latency_s'] / nominal['latency_s']:.3g}x" for end in (high, low))
+        factors = sorted(end["latency_s"] / nominal["latency_s"] for end in (low, high))
+        spread = " to ".join(f"{factor:.3g}x" for factor in factors)
         notes.append(f"{runner.machine.dram.name}.{name} {text} (95 %): latency {spread}")
     for total in TIMED:
         value = costs.totals[total]

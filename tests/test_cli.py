@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import hwsim
-from hwsim import cli
+from hwsim import cli, shipped
+from hwsim.comparison import kind
 from hwsim.errors import Problem, SpecError
 from hwsim.result import Result
 from tests.result_builder import result
@@ -126,6 +127,8 @@ def test_compare_runs_pairs_and_reads_folders(simulated, here, capsys):
         (["list", "things"], "'things' is not one of 'architectures'"),
         (["new", "workload", "x.yaml"], "'workload' is not 'arch'"),
         (["import", "x.csv", "-o", "w.txt"], "must end in .npz"),
+        (["simulate", "a", "b", "--out", ""], "must name a folder; '.' is the current one"),
+        (["compare", "a", "b", "--out", " "], "must name a folder; '.' is the current one"),
         (["check"], "Missing argument 'FILE...'"),
     ],
 )
@@ -148,6 +151,11 @@ def test_bad_usage_exits_2_and_says_what_was_expected(here, arguments, message, 
         (["simulate", "sata", "digits_mlp", "--profile", "scalesin"], "did you mean 'scalesim'?"),
         (["compare", "sata"], "nothing to run: give a workload as well, or run folders only"),
         (["compare", "sata", "digits_mlp", "--scale-to", "28nm"], "--scale-to must be a node and a supply voltage"),
+        (["compare", "sata", "digits_mlp", "--scale-to", "28 nm, 1"], "--scale-to 28 nm, 1: expected a voltage"),
+        (["simulate", "sata", "digits_mlp", "--set", "components={}"], "'components' cannot be set as a whole"),
+        (["simulate", "sata", "/"], "/: is a folder, not the file of a workload"),
+        (["import", "/", "-o", "w.npz"], "/: is a folder, not a file"),
+        (["import", "no.csv", "-o", "w.npz"], "no.csv: there is no such file"),
         (["check", "nothing.yaml"], "nothing.yaml: is no file, no run folder and no shipped name"),
         (["new", "arch", "x.txt"], "x.txt: an architecture file must end in .yaml"),
         (["new", "arch", "x.yaml", "--from", "sara"], "did you mean 'sata'?"),
@@ -214,6 +222,26 @@ def test_new_writes_a_file_that_checks_and_is_never_overwritten(here, capsys):
     assert (here / "my.yaml").read_text() == text
 
 
+@pytest.mark.parametrize("name", ["123", "true", "No", "#1", "a: b", "größe x", "x'y", 'x"y', "a - b", "null", "1e3", "~", "a#b"])
+def test_new_takes_any_file_name(here, name, capsys):
+    assert run("new", "arch", f"{name}.yaml") == 0
+    assert run("new", "arch", "second.yaml", "--from", f"{name}.yaml") == 0
+    assert run("check", f"{name}.yaml", "second.yaml") == 0, capsys.readouterr().err
+    assert f"\n{name}: systolic architecture" in f"\n{capsys.readouterr().out}"
+
+
+def test_a_file_name_that_is_no_text_here_is_no_traceback(here, capsys):
+    assert run("new", "arch", "\udcff.yaml") == 1
+    assert "cannot be written as text" in capsys.readouterr().err
+    assert list(here.iterdir()) == []
+
+
+def test_every_shipped_file_can_be_checked_and_compared(capsys):
+    files = [*shipped.folder("arch").glob("*.yaml"), *shipped.folder("workloads").glob("shapes/*.yaml")]
+    assert run("check", *map(str, files)) == 0, capsys.readouterr().err
+    assert {kind(str(file)) for file in files[-3:]} == {"workloads"}
+
+
 def test_the_examples_in_a_new_file_are_valid(here, capsys):
     assert run("new", "arch", "my.yaml") == 0
     head, _, examples = (here / "my.yaml").read_text().partition("# dataflow: ws\n")
@@ -239,7 +267,7 @@ def test_import_makes_a_workload_of_a_topology(here, capsys):
         "conv1, 8, 8, 3, 3, 4, 16, 1,\n"
     )
     assert run("import", "net.csv", "-o", "w.npz", "--timesteps", "2", "--density", "0.5") == 0
-    assert "1 layers with weights" in capsys.readouterr().out
+    assert "(shapes, 2 timesteps, 1 layer with weights)" in capsys.readouterr().out
     assert run("check", "w.npz") == 0
     assert "conv1" in capsys.readouterr().out
 
@@ -255,7 +283,8 @@ def test_everything_that_list_offers_has_entries(what, capsys):
 def test_doctor_finds_this_installation_sound(here, capsys):
     assert run("doctor") == 0
     out = capsys.readouterr().out
-    assert f"hwsim                    {hwsim.__version__}" in out
+    package = Path(hwsim.__file__).parent
+    assert f"hwsim                    {hwsim.__version__} in {package}\n" in out
     assert "BAD" not in out
 
 

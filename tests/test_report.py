@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from hwsim.comparison import Comparison
 from hwsim.report import numbers
 from hwsim.report.comparison import comparison_report
-from hwsim.report.tables import report
+from hwsim.report.tables import layers, report
 from hwsim.result import Result
 from tests.result_builder import result
 
@@ -50,6 +52,11 @@ def test_shared_energy_stands_on_a_line_of_its_own():
 def test_a_run_without_energy_reports_cycles():
     text = report(Result("arch", "net", "os", [], {"cycles": 22343, "samples": 1}, {}))
     assert text.startswith("net on arch, os: 22,343 cycles\n")
+
+
+def test_layers_without_any_number_make_no_table():
+    assert layers(replace(result(), rows=[])) == ""
+    assert "PE busy" not in report(replace(result(), rows=[]))
 
 
 def test_comparison_shows_changes_against_the_first_run():

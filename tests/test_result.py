@@ -107,7 +107,7 @@ def test_rows_of_any_content_read_back_equal(tmp_path_factory, rows):
         ("result.json", "{", "result.json: Expecting property name"),
         ("result.json", "[]", "result.json: expected a JSON object, found list"),
         ("result.json", '{"schema": "hwsim/result/9"}', "schema must be 'hwsim/result/1', not 'hwsim/result/9'"),
-        ("result.json", '{"schema": "hwsim/result/1"}', "not a complete result: KeyError('accuracy')"),
+        ("result.json", '{"schema": "hwsim/result/1"}', "not a complete result: lacks 'accuracy'"),
         ("rows.csv", "run,architecture\n", "rows.csv:1: expected the columns run, architecture, workload, sample"),
         ("rows.csv", HEADER + "a,b\n", "rows.csv:2: expected 14 cells, found 2"),
         ("rows.csv", HEADER + "r,a,w,one,p,,,,,m,1,J,,\n", "rows.csv:2: column sample: invalid literal"),
@@ -129,6 +129,26 @@ def test_any_bytes_in_a_folder_give_a_spec_error_or_a_result(tmp_path_factory, j
         (folder / name).write_bytes(junk)
     with pytest.raises(SpecError):
         Result.read(folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("settings", -1, "key settings: must be an object, found -1"),
+        ("notes", None, "key notes: must be a list, found None"),
+        ("notes", [{}], "key notes: must hold texts, found {}"),
+        ("architecture", [], "key architecture: must be text, found []"),
+        ("totals", {"energy_J": "much"}, "key totals.energy_J: must be a number, found 'much'"),
+        ("totals", {"energy_J": float("nan")}, "key totals.energy_J: must be a number, found nan"),
+        ("intervals", {"energy_J": [1.0]}, "key intervals.energy_J: must be two numbers, found [1.0]"),
+    ],
+)
+def test_a_result_with_something_else_in_a_key_is_refused(tmp_path, key, value, message):
+    folder = result().write(tmp_path / "run")
+    (folder / "result.json").write_text(json.dumps(json.loads((folder / "result.json").read_text()) | {key: value}))
+    with pytest.raises(SpecError) as caught:
+        Result.read(folder)
+    assert f"result.json: {message}" in str(caught.value)
 
 
 def test_a_missing_folder_is_refused(tmp_path):

@@ -208,6 +208,9 @@ def _full_path(tree: Node, path: str, origin: str, problems: Problems) -> str | 
     if path in ("schema", "base", "remove"):
         problems.add(origin, f"'{path}' can only be given in a file")
         return None
+    if path == "components":
+        problems.add(origin, "'components' cannot be set as a whole", f"Components here: {', '.join(names)}.")
+        return None
     if start not in known or "" in keys:
         settable = [node.path.removeprefix("components.") for node in tree.walk() if node.path and not node.is_list]
         close = nearest(path.removeprefix("components."), settable)

@@ -6,6 +6,7 @@ The module is not called ``compare`` because ``hwsim.compare`` is the function.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -137,7 +138,8 @@ def kind(item: str) -> str:
 def _is_workload_yaml(path: Path) -> bool:
     with path.open(encoding="utf-8", errors="replace") as stream:
         head = stream.read(4096)
-    return any(line.replace(" ", "").startswith("schema:hwsim/workload/") for line in head.splitlines())
+    plain = (re.sub("[\\s'\"]", "", line) for line in head.splitlines())
+    return any(line.startswith(("schema:hwsim/shapes/", "schema:hwsim/workload/")) for line in plain)
 
 
 def warnings(runs: Sequence[Result]) -> list[str]:

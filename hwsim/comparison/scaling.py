@@ -45,7 +45,11 @@ def parse_target(text: str) -> Target:
     flavour = words[2] if len(words) == 3 else DEFAULT_FLAVOUR
     if flavour not in flavours():
         raise SpecError(f"--scale-to: unknown transistors '{flavour}'; {did_you_mean(flavour, flavours(), 'Known')}")
-    return Target(parse(words[0], "m"), parse(words[1], "V"), flavour)
+    try:
+        return Target(parse(words[0], "m"), parse(words[1], "V"), flavour)
+    except SpecError as error:
+        problems = [Problem(f"--scale-to {text}", problem.message, problem.hint) for problem in error.problems]
+        raise SpecError(problems) from None
 
 
 def scaled(result: Result, target: Target) -> Result:

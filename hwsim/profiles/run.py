@@ -52,8 +52,9 @@ def simulate_profile(
     spec, net = load_architecture(architecture, overrides), load_workload(workload)
     rows, columns = array_of(spec)
     selected = net.weighted if layers is None else net.weighted[slice(*layers)]
-    if not selected:
-        raise SpecError(f"--layers {layers}: {net.name} has layers with weights 0 to {len(net.weighted) - 1}")
+    if not selected or (layers is not None and layers[1] > len(net.weighted)):
+        given = f"--layers {layers[0]}:{layers[1]}" if layers else "nothing to account for"
+        raise SpecError(f"{given}: {net.name} has layers with weights 0 to {len(net.weighted) - 1}")
     steps = timesteps or net.timesteps
     found = chosen.run(
         selected,

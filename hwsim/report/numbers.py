@@ -50,6 +50,11 @@ def count(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) < 10**7 else si(value, "").rstrip()
 
 
+def plural(number: int, noun: str) -> str:
+    """``1 layer``, ``4 layers``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def share(part: float, whole: float) -> str:
     """A part of a whole in percent, one decimal."""
     return f"{100 * part / whole:.1f} %" if whole else NOTHING

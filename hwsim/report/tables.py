@@ -143,6 +143,8 @@ def layers(result: Result, width: int = WIDTH) -> str:
                  numbers.share(busy.get(name, 0.0), cycles[name]) if name and cycles.get(name) else numbers.NOTHING,
                  numbers.count(operations.get(name))]
             )  # fmt: skip
+    if not lines:
+        return ""
     return table(["layer", ">energy", ">share", ">latency", ">share", ">PE busy", ">synaptic ops"], lines, width)
 
 

@@ -11,9 +11,13 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+import hwsim
 from hwsim import __version__, shipped, workload
 
 OPTIONAL = {"torch": "training recipes", "scikit-learn": "training recipes", "pytest": "tests", "hypothesis": "tests"}
+
+
+PACKAGE = Path(hwsim.__file__).resolve().parent
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ def examine() -> list[Finding]:
 
 
 def _platform() -> Iterator[Finding]:
-    yield Finding(True, "hwsim", f"{__version__} in {Path(__file__).resolve().parent}")
+    yield Finding(True, "hwsim", f"{__version__} in {PACKAGE}")
     good = sys.version_info >= (3, 11)
     yield Finding(good, "Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     yield Finding(True, "processors", str(os.cpu_count()))
@@ -68,7 +72,7 @@ def _version(name: str) -> str | None:
 def _numba_cache() -> Finding:
     """Compiled kernels are kept beside the code, or, where that cannot be written, in a folder of the user."""
     chosen = os.environ.get("NUMBA_CACHE_DIR")
-    candidates = [Path(chosen)] if chosen else [Path(__file__).resolve().parent / "kernels", _user_cache()]
+    candidates = [Path(chosen)] if chosen else [PACKAGE / "kernels", _user_cache()]
     for folder in candidates:
         if _writable(folder):
             return Finding(True, "kernel cache", str(folder))

@@ -40,7 +40,8 @@ def _wrapped(lines: list[str]) -> list[str]:
 
 def describe_workload(workload: Workload) -> Iterator[str]:
     """Kind, input, layers with shapes, operations and neurons, sample sets, recorded accuracy."""
-    yield f"workload {workload.name}: {workload.kind}, {workload.timesteps} timesteps, {len(workload.layers)} layers"
+    steps, count = numbers.plural(workload.timesteps, "timestep"), numbers.plural(len(workload.layers), "layer")
+    yield f"workload {workload.name}: {workload.kind}, {steps}, {count}"
     if workload.kind == "network":
         given = workload.input
         yield f"input {_shape(given.shape)}, {given.encoding}, {given.bits} bit, {workload.classes} classes"
@@ -89,7 +90,8 @@ def _architectures() -> Iterator[tuple[str, str]]:
 def _workloads() -> Iterator[tuple[str, str]]:
     for name in workload_files.shipped():
         found = workload_files.load(name)
-        yield name, f"{found.kind}, {found.timesteps} timesteps, {len(found.weighted)} layers with weights"
+        steps, layers = numbers.plural(found.timesteps, "timestep"), numbers.plural(len(found.weighted), "layer")
+        yield name, f"{found.kind}, {steps}, {layers} with weights"
 
 
 def _components() -> Iterator[tuple[str, str]]:
@@ -101,7 +103,7 @@ def _components() -> Iterator[tuple[str, str]]:
 def _dataflows() -> Iterator[tuple[str, str]]:
     for family in registry.catalogue().families.values():
         for name, schedule in family.dataflows.items():
-            yield name, f"{family.name}: " + ", ".join(f"{key} {value}" for key, value in schedule.items())
+            yield name, f"{family.name}: " + ", ".join(f"{key} {value}" for key, value in schedule.items() if value is not None)
 
 
 def _profiles() -> Iterator[tuple[str, str]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from pathlib import Path
 
 from hwsim import shipped
@@ -34,6 +36,11 @@ _COMPONENT = """\
 """
 
 
+_PLAIN = re.compile(r"[A-Za-z][\w./-]*")
+_WORDS = ("true", "false", "yes", "no", "on", "off", "y", "n", "null")
+"""What some reader of YAML takes for something else than text."""
+
+
 def new_architecture(path: str | os.PathLike[str], base: str) -> Path:
     """Write an architecture file at ``path`` that inherits ``base`` (a shipped name or a file), with examples.
 
@@ -48,6 +55,11 @@ def new_architecture(path: str | os.PathLike[str], base: str) -> Path:
         raise SpecError(Problem(str(target), "its folder does not exist"))
     origin = shipped.find_architecture(base)
     inherited = base if base in shipped.architectures() else os.path.relpath(origin, target.parent)
-    text = _TEMPLATE.format(name=target.stem, base=inherited, file=target.name, examples=_COMPONENT.rstrip())
+    text = _TEMPLATE.format(name=_text(target.stem), base=_text(inherited), file=target.name, examples=_COMPONENT.rstrip())
     write_whole(target, text)
     return target
+
+
+def _text(value: str) -> str:
+    """A YAML scalar that reads back as this text: in quotes unless it can be nothing else."""
+    return value if _PLAIN.fullmatch(value) and value.lower() not in _WORDS else json.dumps(value, ensure_ascii=False)

@@ -58,10 +58,13 @@ def find(name: str | Path) -> Path:
             raise SpecError(Problem(text, "there is no such file", hint))
         return path
     if path.is_file():
-        raise SpecError(Problem(text, "is not a workload: expected a .npz, or a .yaml with shapes"))
+        hint = "a SCALE-Sim topology (.csv) becomes a workload by 'hwsim import'" if path.suffix == ".csv" else ""
+        raise SpecError(Problem(text, "is not a workload: expected a .npz, or a .yaml with shapes", hint))
     if _is_name(text) and (folder("workloads") / f"{text}.npz").is_file():  # without opening all the others
         return folder("workloads") / f"{text}.npz"
     known = _shipped_files()
+    if text not in known and path.is_dir():
+        raise SpecError(Problem(text, "is a folder, not the file of a workload"))
     if text not in known:
         raise SpecError(Problem("", f"unknown workload '{text}'", did_you_mean(text, known, "Shipped workloads")))
     return known[text]

@@ -46,3 +46,7 @@ def test_other_totals_follow(tiny):
 def test_the_note_says_what_it_does(tiny):
     notes = simulate("sata", tiny, accuracy=0).notes
     assert any(note.startswith("dram.bandwidth 12.8 GB/s x/÷ 4 (95 %): latency ") for note in notes)
+    for note in notes:
+        if "latency " in note and note.startswith("dram."):
+            low, high = (float(factor.removesuffix("x")) for factor in note.rpartition(": latency ")[2].split(" to "))
+            assert low <= high, note

@@ -63,7 +63,9 @@ def test_a_run_is_written_and_read_back(tmp_path: Path) -> None:
         ({"profile": "sata-2023", "dataflow": "os"}, "has one dataflow, 'sata', not 'os'"),
         ({"profile": "scalesim"}, "timesteps must be 1, not 4"),
         ({"profile": "sata-2023", "overrides": ["pe.weight_bits=4 bit"]}, "reads array.rows and array.columns"),
-        ({"profile": "sata-2023", "layers": (9, 10)}, "layers with weights 0 to 8"),
+        ({"profile": "sata-2023", "layers": (9, 10)}, "--layers 9:10: vgg9_cifar10 has layers with weights 0 to 8"),
+        ({"profile": "sata-2023", "layers": (3, 10)}, "--layers 3:10: vgg9_cifar10 has layers with weights 0 to 8"),
+        ({"profile": "sata-2023", "samples": 2}, "--samples 2: profile sata-2023 accounts for one sample"),
     ],
 )
 def test_mistakes_are_said(options: dict[str, object], message: str) -> None:

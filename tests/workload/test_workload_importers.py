@@ -152,6 +152,13 @@ def test_recording_cut_to_fewer_timesteps(tmp_path: Path) -> None:
     assert workload.layer("fc1").timesteps == 3
 
 
+def test_a_recording_is_not_stretched(tmp_path: Path) -> None:
+    spikes, geometry = recorded(tmp_path)
+    assert messages(spikes, shapes=geometry, timesteps=5) == [
+        f"{spikes}: member {name}: has 4 timesteps recorded, fewer than the 5 asked for" for name in ("conv1", "fc1")
+    ]
+
+
 def messages(*arguments: object, **options: object) -> list[str]:
     """What an import is refused with."""
     with pytest.raises(SpecError) as caught:
@@ -159,7 +166,10 @@ def messages(*arguments: object, **options: object) -> list[str]:
     return [str(problem) for problem in caught.value.problems]
 
 
-def test_options_that_are_missing_or_too_many(tmp_path: Path) -> None:
+def test_options_that_are_missing_or_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.txt", "a.csv", "a.npz"):
+        Path(name).touch()
     assert messages("a.txt") == [
         "a.txt: cannot be imported: expected .yaml (shape table), .csv (SCALE-Sim topology) or .npz (recorded spikes)"
     ]

@@ -81,6 +81,9 @@ class Runner:
         self.schedules = make_schedules(machine, works, self.timesteps)
         self._refuse_slow_process()
         self._first = Remembered(self._tile_call())
+        self._spikes: Spikes | None = None
+        self._nominal: Activity | None = None
+        """What sample 0 gave; kept for ``vary``, with its spikes and tile calls."""
         self._weights = {s.work.index: pack_groups(s, self._frozen_layer(s)) for s in self.schedules}
 
     def describe(self) -> list[str]:
@@ -118,18 +121,18 @@ class Runner:
         )
 
     def vary(self, machines: list[Machine]) -> list[Activity]:
-        """Sample 0 on machines that differ from this one in the timing of their memories only.
+        """Sample 0 on this machine, then on others that differ from it in the timing of their memories only.
 
         Their tile calls are the same, in the same order, but for the LIF work that is left over when they start; so a
-        call is computed once and remembered.
+        call is computed once and remembered, as are the spikes.
         """
-        number = 0
-        return [self.run_one(number, machine) for machine in machines]
+        nominal = self._nominal or self.run_one(0)
+        return [nominal, *(self.run_one(0, machine) for machine in machines)]
 
     def run_one(self, number: int, machine: Machine | None = None) -> Activity:
         """Simulate one sample, on an idle machine with empty buffers."""
         activity = Activity()
-        spikes = self.spikes(number)
+        spikes = self._spikes if number == 0 and self._spikes is not None else self.spikes(number)
         data = {
             s.work.index: LayerData(
                 s, _inputs(spikes, s), self._frozen_layer(s), self._weights[s.work.index], self.timesteps
@@ -152,6 +155,8 @@ class Runner:
         if self.frozen is not None:
             self._finish(outcome, spikes, data)
         activity.outcomes.append(outcome)
+        if number == 0 and machine is None:
+            self._spikes, self._nominal = spikes, activity
         return activity
 
     def _frozen_layer(self, schedule: Schedule) -> FrozenLayer | None:

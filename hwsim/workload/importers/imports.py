@@ -27,9 +27,11 @@ def import_file(
     density     share of inputs that are not zero, 0 to 1; a topology needs it
     """
     path = Path(path)
-    _check_options(path, shapes, timesteps, density)
-    if not path.is_file():
+    if not path.exists():
         raise SpecError(Problem(str(path), "there is no such file"))
+    if path.is_dir():
+        raise SpecError(Problem(str(path), "is a folder, not a file"))
+    _check_options(path, shapes, timesteps, density)
     if path.suffix == ".npz":
         assert shapes is not None
         return import_trace(path, Path(shapes), timesteps)

@@ -106,6 +106,9 @@ def _take_recordings(path: Path, layers: list[dict[str, Any]], timesteps: int) -
     for layer in weighted:
         spikes = _recording(path, recorded, layer, problems)
         if spikes is not None:
+            if len(spikes) < timesteps:
+                text = f"has {len(spikes)} timesteps recorded, fewer than the {timesteps} asked for"
+                problems.append(Problem(f"{path}: member {layer['name']}", text))
             spikes = spikes[:timesteps]
             _describe(layer, spikes, first=layer is weighted[0])
             arrays[f"spikes.{layer['name']}"] = np.packbits(spikes)
