@@ -327,5 +327,5 @@ def _run(arguments: Sequence[str] | None) -> int:
         click.echo(f"hwsim: {error}", err=True)
         return 1
     except UnicodeEncodeError as error:  # a file name whose bytes are no text in this locale
-        click.echo(f"hwsim: {ascii(error.object[:80])} cannot be written as text: {error.reason}", err=True)
+        click.echo(f"hwsim: {error.object[:80]!a} cannot be written as text: {error.reason}", err=True)
         return 1

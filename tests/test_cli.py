@@ -153,6 +153,8 @@ def test_bad_usage_exits_2_and_says_what_was_expected(here, arguments, message, 
         (["compare", "sata", "digits_mlp", "--scale-to", "28nm"], "--scale-to must be a node and a supply voltage"),
         (["compare", "sata", "digits_mlp", "--scale-to", "28 nm, 1"], "--scale-to 28 nm, 1: expected a voltage"),
         (["simulate", "sata", "digits_mlp", "--set", "components={}"], "'components' cannot be set as a whole"),
+        (["simulate", "sata", "digits_mlp", "--set", "pe.count=3"], "expected 128 of pe, as many as array.rows * array"),
+        (["simulate", "sata", "digits_mlp", "--set", "lif.count=1"], "--set lif.count=1: expected 128 of lif, as many"),
         (["simulate", "sata", "/"], "/: is a folder, not the file of a workload"),
         (["import", "/", "-o", "w.npz"], "/: is a folder, not a file"),
         (["import", "no.csv", "-o", "w.npz"], "no.csv: there is no such file"),
@@ -222,7 +224,10 @@ def test_new_writes_a_file_that_checks_and_is_never_overwritten(here, capsys):
     assert (here / "my.yaml").read_text() == text
 
 
-@pytest.mark.parametrize("name", ["123", "true", "No", "#1", "a: b", "größe x", "x'y", 'x"y', "a - b", "null", "1e3", "~", "a#b"])
+ODD_NAMES = ("123", "true", "No", "null", "1e3", "~", "#1", "a#b", "a: b", "a - b", "größe x", "x'y", 'x"y')
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
 def test_new_takes_any_file_name(here, name, capsys):
     assert run("new", "arch", f"{name}.yaml") == 0
     assert run("new", "arch", "second.yaml", "--from", f"{name}.yaml") == 0

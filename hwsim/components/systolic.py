@@ -175,8 +175,22 @@ def _named(stationary: str, time: str) -> dict[str, Any]:
     return {"stationary": stationary, "time": time, "block": None}
 
 
+def _check_counts(architecture: Any, report: Callable[[str, str, str], None]) -> None:
+    """Area, leakage and clocks go by ``count``, work by the array: they must mean the same machine."""
+    parts, share = architecture.components, architecture.options["lif_sharing"]
+    if not {"array", "pe", "lif"} <= parts.keys():
+        return
+    pes = parts["array"].parameters["rows"] * parts["array"].parameters["columns"]
+    for name, wanted, rule in (("pe", pes, ""), ("lif", pes // share, " / options.lif_sharing")):
+        if parts[name].count != wanted:
+            rule = f"array.rows * array.columns{rule}"
+            message = f"expected {wanted} of {name}, as many as {rule}, found {parts[name].count}"
+            report(f"components.{name}.count", message, f'Write count: "{rule}".')
+
+
 def _check(architecture: Any, report: Callable[[str, str, str], None]) -> None:
     """What no single value shows: options that need another dataflow, component or price."""
+    _check_counts(architecture, report)
     options, time = architecture.options, architecture.schedule["time"]
     classes = {part.class_name for part in architecture.components.values()}
     if options["early_exit"] is not None and time not in ("network", "block"):

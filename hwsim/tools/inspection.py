@@ -103,7 +103,8 @@ def _components() -> Iterator[tuple[str, str]]:
 def _dataflows() -> Iterator[tuple[str, str]]:
     for family in registry.catalogue().families.values():
         for name, schedule in family.dataflows.items():
-            yield name, f"{family.name}: " + ", ".join(f"{key} {value}" for key, value in schedule.items() if value is not None)
+            given = (f"{key} {value}" for key, value in schedule.items() if value is not None)
+            yield name, f"{family.name}: {', '.join(given)}"
 
 
 def _profiles() -> Iterator[tuple[str, str]]:

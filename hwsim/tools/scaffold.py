@@ -36,7 +36,7 @@ _COMPONENT = """\
 """
 
 
-_PLAIN = re.compile(r"[A-Za-z][\w./-]*")
+_PLAIN = re.compile(r"([A-Za-z]|\.{1,2}/)[\w./-]*")
 _WORDS = ("true", "false", "yes", "no", "on", "off", "y", "n", "null")
 """What some reader of YAML takes for something else than text."""
 
@@ -55,7 +55,8 @@ def new_architecture(path: str | os.PathLike[str], base: str) -> Path:
         raise SpecError(Problem(str(target), "its folder does not exist"))
     origin = shipped.find_architecture(base)
     inherited = base if base in shipped.architectures() else os.path.relpath(origin, target.parent)
-    text = _TEMPLATE.format(name=_text(target.stem), base=_text(inherited), file=target.name, examples=_COMPONENT.rstrip())
+    name, root = _text(target.stem), _text(inherited)
+    text = _TEMPLATE.format(name=name, base=root, file=target.name, examples=_COMPONENT.rstrip())
     write_whole(target, text)
     return target
 

@@ -70,7 +70,7 @@ def test_engine_reproduces_the_stated_accuracy():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["vgg9", "vgg9_ann", "vgg5_ann", "vgg5_bntt", "vgg5_conversion"])
+@pytest.mark.parametrize("name", ["vgg9", "vgg9_ann", "vgg5", "vgg5_ann", "vgg5_bntt", "vgg5_conversion"])
 def test_engine_reproduces_the_stated_accuracy_of_the_large_networks(name):
     workload = load(name)
     found = engine.accuracy(freeze(workload), workload.samples("test"))

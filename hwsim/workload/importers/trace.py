@@ -106,12 +106,12 @@ def _take_recordings(path: Path, layers: list[dict[str, Any]], timesteps: int) -
     for layer in weighted:
         spikes = _recording(path, recorded, layer, problems)
         if spikes is not None:
-            if len(spikes) < timesteps:
-                text = f"has {len(spikes)} timesteps recorded, fewer than the {timesteps} asked for"
-                problems.append(Problem(f"{path}: member {layer['name']}", text))
             spikes = spikes[:timesteps]
             _describe(layer, spikes, first=layer is weighted[0])
             arrays[f"spikes.{layer['name']}"] = np.packbits(spikes)
+    longest = max((layer["recorded_timesteps"] for layer in weighted if "recorded_timesteps" in layer), default=0)
+    if not problems and longest < timesteps:
+        problems.append(Problem(str(path), f"holds {longest} timesteps at most, fewer than the {timesteps} asked for"))
     if problems:
         raise SpecError(problems)
     return arrays
