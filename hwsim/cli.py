@@ -80,7 +80,7 @@ _RUN_OPTIONS = (
     click.option("--force", is_flag=True, help="Run also what is estimated to take over a minute."),
     click.option("--seed", metavar="S", type=int, default=0, show_default=True, help="Seed of everything random."),
     click.option("--out", metavar="DIR", type=click.Path(file_okay=False), callback=_folder,
-                 help="Run folder; an unfinished run in it goes on, a finished one is replaced. "
+                 help="Run folder; simulate goes on with an unfinished run in it and replaces a finished one. "
                       f"Default: in {RUNS_FOLDER}/."),
     click.option("--json", "as_json", is_flag=True, help="Print result.json instead of tables."),
 )  # fmt: skip

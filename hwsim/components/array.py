@@ -46,9 +46,10 @@ class PeArray:
         command = Command()
         rows = [RowFeeder(clock, operands, command, row, line[0].left) for row, line in enumerate(self.grid)]
         columns = [ColumnFeeder(clock, operands, command, column, pe.top) for column, pe in enumerate(self.grid[0])]
-        widths = {"weights": config.read_ports, "inputs": config.read_ports, "reads": config.read_ports,
-                  "writes": config.write_ports}  # fmt: skip
-        self.ports = {name: LinePort(clock, width) for name, width in widths.items()}
+        readers = {buffer: LinePort(clock, config.read_ports) for buffer in config.buffer_of}
+        self.all_ports = [*readers.values(), LinePort(clock, config.write_ports)]
+        users = [*(readers[buffer] for buffer in config.buffer_of), self.all_ports[-1]]
+        self.ports = dict(zip(("weights", "inputs", "reads", "writes"), users, strict=True))  # the order of the queue
         self.accumulators = None
         if work.stationary != "output":
             bottom = [pe for pe in self.grid[-1] if isinstance(pe, StationaryPe)]
@@ -57,7 +58,7 @@ class PeArray:
         self.folds = make_folds(operands)
         self.sequencer = Sequencer(clock, work, config, self.folds, command, self.ports, self.grid[-1][-1], self.bank)
         self.parts: list[Any] = [pe for line in self.grid for pe in line]
-        self.parts += [*rows, *columns, *self.ports.values(), *self.bank.units]
+        self.parts += [*rows, *columns, *self.all_ports, *self.bank.units]
         self.parts += [self.accumulators] if self.accumulators else []
 
     def sum_of(self, fold: Fold, t: int, pixel: int, m: int) -> Any:
@@ -139,7 +140,7 @@ def _result(array: PeArray, known: bool, neuron: TileNeuron | None) -> TileResul
     pes = [pe for line in array.grid for pe in line]
     counts: Counter[str] = Counter()
     operations, charged = np.zeros((2, work.timesteps), dtype=np.int64)
-    parts: list[Any] = [*pes, *array.ports.values(), *array.folds]
+    parts: list[Any] = [*pes, *array.all_ports, *array.folds]
     for part in parts:
         counts.update(part.counts)
     for pe in pes:

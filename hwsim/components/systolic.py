@@ -185,7 +185,7 @@ def _check_counts(architecture: Any, report: Callable[[str, str, str], None]) ->
         if parts[name].count != wanted:
             rule = f"array.rows * array.columns{rule}"
             message = f"expected {wanted} of {name}, as many as {rule}, found {parts[name].count}"
-            report(f"components.{name}.count", message, f'Write count: "{rule}".')
+            report(f"components.{name}.count", message, f"Write 'count: {rule}'.")
 
 
 def _check(architecture: Any, report: Callable[[str, str, str], None]) -> None:

@@ -23,7 +23,7 @@ def integers(work: TileWork, config: ArrayConfig) -> n.Call:
         config.rows, config.columns, config.spad_slice, config.line_bits, config.read_ports, config.write_ports,
         config.psum_bits, config.weight_bits, config.membrane_bits, config.lif_sharing, int(config.fold_overlap),
         int(config.zero_spikes == "skipped"), int(config.zero_weights == "skipped"),
-        per_fold, int(config.mac),
+        per_fold, int(config.mac), *config.buffer_of,
         g.C, g.H, g.W, g.R, g.S, g.stride_y, g.stride_x, g.pad_y, g.pad_x, g.dilation_y, g.dilation_x, g.E, g.F,
         work.m0, work.m1 - work.m0, work.p0, work.p1 - work.p0, work.k0, work.k1 - work.k0, int(work.first_k),
         int(work.last_k), work.timesteps, work.planes, work.word_bits, int(work.constant_input), work.output_bits,

@@ -39,6 +39,9 @@ class Call(NamedTuple):
     per_fold: int
     """Timesteps of a full pass."""
     mac: int
+    weights_buffer: int
+    inputs_buffer: int
+    outputs_buffer: int
     C: int
     H: int
     W: int

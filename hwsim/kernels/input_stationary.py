@@ -81,7 +81,9 @@ def run_folds(packed, filters, vanished, clock, counts, emissions):  # type: ign
                 ends = call.last_k == 1 and fk == element_folds - 1
                 reads, writes, outputs = 0, 0, 0
                 if ends:
-                    reads, writes = membrane_lines(call, columns, call.filters, number, passes)
+                    # The channels that share a membrane follow each other in their pixel's column.
+                    groups, spill = ceil_div(call.filters, call.share), call.filters > call.rows
+                    reads, writes = membrane_lines(call, columns, groups, spill, number, passes)
                     if number == passes - 1 or not call.accumulated:
                         outputs = walk_outputs(call, call.m0, call.filters, pa, pa + columns, timesteps)
                 body, load, skew, trail = stationary_phases(call, index, folds, slots, gone, follows)

@@ -133,7 +133,8 @@ def run_folds(packed, table, clock, counts, emissions):  # type: ignore[no-untyp
         for fp in range(pixel_folds):
             rows = min(call.rows, call.pixels - fp * call.rows)
             pa = call.p0 + fp * call.rows
-            membranes = columns * ceil_div(ceil_div(rows, call.share) * call.membrane_bits, call.line_bits)
+            groups = ceil_div(columns, call.share)  # columns that share membranes: each has one per row
+            membranes = groups * ceil_div(rows * call.membrane_bits, call.line_bits)
             for number in range(passes):
                 timesteps = min(call.per_fold, call.timesteps - number * call.per_fold)
                 summed = summed_timesteps(call, number)

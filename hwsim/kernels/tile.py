@@ -45,7 +45,9 @@ class ArrayConfig:
     """The array, its LIF units and the ports of its buffers; integers of one layer (widths may differ between layers).
 
     ``timesteps_per_fold`` b; ``spad_slice`` reduction elements that a PE's spads hold at once; ``read_ports`` and
-    ``write_ports`` lines per cycle and buffer; ``lif_sharing`` channels per LIF unit; ``mac``: a slot takes a word.
+    ``write_ports`` lines per cycle and buffer; ``lif_sharing`` channels per LIF unit; ``mac``: a slot takes a word;
+    ``buffer_of``: which buffer serves weights, inputs, outputs (with partial sums and membranes): operands of the same
+    number share its read ports. Only outputs are written in a call, through ports of their own.
     """
 
     rows: int
@@ -63,6 +65,7 @@ class ArrayConfig:
     zero_weights: Zeros = "ignored"
     timesteps_per_fold: int = 1
     mac: bool = False
+    buffer_of: tuple[int, int, int] = (0, 1, 2)
 
 
 @dataclass(frozen=True)

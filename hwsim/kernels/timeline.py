@@ -35,13 +35,28 @@ class Fold(NamedTuple):
 
 
 @njit(nogil=True)
+def port_lines(call, weights, inputs, outputs):  # type: ignore[no-untyped-def]
+    """Lines read from the buffer that gives the most: operands that share a buffer share its read ports."""
+    if call.weights_buffer == call.inputs_buffer:
+        weights += inputs
+        inputs = 0
+    if call.outputs_buffer == call.weights_buffer:
+        weights += outputs
+        outputs = 0
+    elif call.outputs_buffer == call.inputs_buffer:
+        inputs += outputs
+        outputs = 0
+    return max(weights, inputs, outputs)
+
+
+@njit(nogil=True)
 def advance(call, fold, clock, counts, emissions):  # type: ignore[no-untyped-def]
     """Run one fold-pass: its duration is that of the slowest of array and ports, then it may have to wait for the LIF
     units to take its sums. Writes ``clock``, ``counts`` and ``emissions``."""
     reads = fold.psum_reads + fold.membrane_reads
     writes = fold.psum_writes + fold.membrane_writes + fold.output_lines
     compute = fold.body + fold.load + fold.skew
-    moved = max(fold.weight_lines, fold.input_lines, reads)
+    moved = port_lines(call, fold.weight_lines, fold.input_lines, reads)
     duration = max(compute, ceil_div(moved, call.read_ports), ceil_div(writes, call.write_ports))
     clock[NOW] += duration
     clock[BUSY] += compute

@@ -90,13 +90,12 @@ def count_pes(call, first, rows, columns, timesteps, slots, vanished, clock, cou
 
 
 @njit(nogil=True)
-def membrane_lines(call, columns, sums, number, passes):  # type: ignore[no-untyped-def]
-    """(reads, writes) of the membranes of a finishing fold-pass. Where a column has more sums than LIF units, they also
-    wait in the buffer between the passes of the call."""
+def membrane_lines(call, runs, membranes, spill, number, passes):  # type: ignore[no-untyped-def]
+    """(reads, writes) of a finishing fold-pass: ``runs`` of ``membranes`` each, every run from a line boundary. Where
+    they do not all fit the LIF units (``spill``), they also wait in the buffer between the passes of the call."""
     if not call.spiking:
         return 0, 0
-    lines = columns * ceil_div(ceil_div(sums, call.share) * call.membrane_bits, call.line_bits)
-    spill = sums > call.rows
+    lines = runs * ceil_div(membranes * call.membrane_bits, call.line_bits)
     reads = lines if (call.membrane_in if number == 0 else spill) else 0
     writes = lines if (call.membrane_out if number == passes - 1 else spill) else 0
     return reads, writes
@@ -128,7 +127,9 @@ def run_folds(packed, skipped, vanished, clock, counts, emissions):  # type: ign
                 ends = call.last_k == 1 and fk == element_folds - 1
                 reads, writes, outputs = 0, 0, 0
                 if ends:
-                    reads, writes = membrane_lines(call, columns, call.pixels, number, passes)
+                    # The channels that share a membrane are neighbouring columns.
+                    groups, spill = ceil_div(columns, call.share), call.pixels > call.rows
+                    reads, writes = membrane_lines(call, groups, call.pixels, spill, number, passes)
                     if number == passes - 1 or not call.accumulated:
                         outputs = walk_outputs(call, m, columns, call.p0, call.p0 + call.pixels, timesteps)
                 body, load, skew, trail = stationary_phases(call, index, folds, slots, gone, follows)

@@ -44,7 +44,8 @@ def test_cases_reach_everything(stationary: str) -> None:
     for field in ("first_k", "last_k", "membrane_in", "membrane_out", "constant_input", "signed_input"):
         assert {getattr(case[0], field) for case, _ in results} == {False, True}, field
     assert {case[0].hold_current for case, _ in results} == {False, stationary == "output"}
-    for field in ("zero_spikes", "zero_weights", "fold_overlap", "lif_sharing", "mac", "timesteps_per_fold"):
+    for field in ("zero_spikes", "zero_weights", "fold_overlap", "lif_sharing", "mac", "timesteps_per_fold",
+                  "buffer_of"):  # fmt: skip
         assert len({getattr(case[1], field) for case, _ in results}) > 1, field
     assert {case[0].neuron for case, _ in results} == {"lif", "if", "relu", "none"}
     assert any(case[5].psum is not None for case, _ in results)

@@ -1,4 +1,4 @@
-"""Random small tile calls: every dataflow, format, zero mode, sharing, port width and entry state."""
+"""Random small tile calls: every dataflow, format, zero mode, sharing, port width, shared buffer and entry state."""
 
 from __future__ import annotations
 
@@ -65,6 +65,7 @@ def config(rng: np.random.Generator, stationary: str, share: int, mac: bool, wei
         fold_overlap=bool(rng.random() < 0.3), zero_spikes=pick(rng, *zeros),
         zero_weights="ignored" if weightless else pick(rng, *zeros),
         timesteps_per_fold=int(rng.integers(1, 5)), mac=mac,
+        buffer_of=pick(rng, (0, 1, 2), (0, 1, 2), (0, 0, 0), (0, 0, 1), (1, 0, 1), (0, 1, 1)),
     )  # fmt: skip
 
 

@@ -123,6 +123,27 @@ def test_port_stall(call: Call) -> None:
 
 
 @both
+@pytest.mark.parametrize(
+    ("buffer_of", "read_ports", "first", "second"),
+    [((0, 1, 2), 1, 6, 5), ((0, 0, 1), 1, 7, 5), ((0, 1, 0), 1, 10, 5), ((0, 1, 1), 1, 6, 5), ((0, 0, 0), 1, 11, 6),
+     ((0, 0, 0), 2, 6, 5)],
+)  # fmt: skip
+def test_operands_of_one_buffer_share_its_port(
+    call: Call, buffer_of: tuple[int, int, int], read_ports: int, first: int, second: int
+) -> None:
+    """Lines of 8 bits. The first fold reads 6 weights, 1 line of inputs, 4 membranes; the second one 3, 1, 2. The array
+    takes 5 cycles for each. 4 + 1 and 2 + 1 lines of membranes and outputs are written meanwhile: a port of their own.
+    """
+    array = replace(ARRAY, line_bits=8, buffer_of=buffer_of, read_ports=read_ports)
+    work = tile("output", membrane_in=True, membrane_out=True)
+    result = call(work, array, X, WEIGHT, neuron(), TileState(membrane=np.zeros((2, 3))))
+    assert counted(result, "weight_lines", "input_lines", "membrane_line_reads") == [9, 2, 6]
+    assert counted(result, "membrane_line_writes", "output_lines") == [6, 2]
+    assert (result.cycles, result.array_busy, result.stall_port) == (first + second, 10, first + second - 10)
+    assert result.emissions.tolist() == [first + 1, first + second + 1]
+
+
+@both
 def test_lif_stall(call: Call) -> None:
     """7 cycles of LIF work are left: 2 of them when the first fold ends at 5. Its sums wait until 7."""
     result = call(tile("output"), ARRAY, X, WEIGHT, neuron(), TileState(lif_backlog=7))
@@ -239,6 +260,19 @@ def test_membranes_in_the_buffer(call: Call) -> None:
     assert counted(result, "membrane_line_reads", "membrane_line_writes") == [3, 3]
     assert result.outputs is not None
     assert result.outputs[0].tolist() == [[1, 0, 1], [1, 1, 0]]  # 2 + 4 and 1 + 4 now pass the threshold
+
+
+@both
+@pytest.mark.parametrize(("stationary", "one_pixel"), [("output", 2), ("weight", 2), ("input", 1)])
+def test_shared_membranes_in_the_buffer(call: Call, stationary: str, one_pixel: int) -> None:
+    """m0 and m1 share a membrane, m2 has its own. Where filters lie in columns, either is a run over the pixels and
+    takes its line of 16 bits; where a pixel has a column, its two membranes of 8 bits are one line."""
+    array = replace(ARRAY, lif_sharing=2)
+    for pixels, expected in ((2, 2), (1, one_pixel)):
+        work = replace(tile(stationary, membrane_in=True, membrane_out=True), p1=pixels)
+        entry = TileState(membrane=np.zeros((pixels, 2)))
+        result = call(work, array, X, WEIGHT, neuron(LIF._replace(share=2)), entry)
+        assert counted(result, "membrane_line_reads", "membrane_line_writes") == [expected, expected]
 
 
 @both

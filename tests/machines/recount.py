@@ -30,7 +30,8 @@ def lines_of(words, word_bits, line_bits, register):
 
 
 class Recount:
-    """``counts`` (layer, component, action) -> times; ``busy`` layer -> array cycles. One sample, nothing skipped."""
+    """``counts`` (layer, component, action) -> times; ``busy`` layer -> array cycles; ``stalled`` layer -> cycles that
+    the array waits for the ports of the buffers. One sample, nothing skipped."""
 
     def __init__(self, runner, timesteps=None):
         self.machine, self.schedules = runner.machine, runner.schedules
@@ -38,7 +39,9 @@ class Recount:
         self.total = runner.timesteps
         self.rows, self.columns, self.share = self.machine.rows, self.machine.columns, self.machine.share
         self.line = self.machine.srams[0].line_bits
-        self.counts, self.busy, self.memory = Counter(), Counter(), {}
+        self.ports = {(b.name, action): ports for b in self.machine.srams
+                      for action, ports in (("read", b.read_ports), ("write", b.write_ports))}  # fmt: skip
+        self.counts, self.busy, self.stalled, self.memory = Counter(), Counter(), Counter(), {}
         self.looks = self.machine.exit_rule is not None
         self.kept = {}
         buffers = list(self.machine.buffers.values())
@@ -167,12 +170,22 @@ class Recount:
             size = (at["m"][1] - at["m"][0]) * (at["p"][1] - at["p"][0])
             self.add("lif", "update", size * times)
 
+    def begin(self, cycles):
+        """A fold-pass of so many cycles of the array; ``lines`` says what its buffers move meanwhile."""
+        self.busy[self.work.index] += cycles
+        self.cycles, self.moved = cycles, Counter()
+
+    def end(self):
+        """It lasts until the slowest port has moved all the lines of its buffer."""
+        slowest = max(up(times, self.ports[port]) for port, times in self.moved.items())
+        self.stalled[self.work.index] += max(0, slowest - self.cycles)
+
     def output(self, passes, at):
         (k0, k1), depth, planes = at["k"], at["k"][1] - at["k"][0], self.work.planes
         for (ma, mb), (pa, pb) in product(cut(*at["m"], self.columns), cut(*at["p"], self.rows)):
             used, columns = (mb - ma) * (pb - pa), mb - ma
             for number, b in enumerate(passes):
-                self.busy[self.work.index] += planes * b * depth + self.rows + self.columns - 2
+                self.begin(planes * b * depth + self.rows + self.columns - 2)
                 self.lines("weights", "read", up(depth * columns * self.work.weight_bits, self.line))
                 self.lines("inputs", "read", self.walk([(k0, k1)], pa, pb, b))
                 psums = columns * up((pb - pa) * b * self.work.psum_bits, self.line)
@@ -184,34 +197,39 @@ class Recount:
                 self.add("pe", "spike_spad_read", planes * depth * b * used)
                 for action in ("psum_spad_read", "psum_spad_write"):
                     self.add("pe", action, up(depth, 9) * b * used if b > 1 else 0)
-                self.finish(number, len(passes), b, columns, pb - pa, (ma, mb), (pa, pb), spill=False)
+                self.finish(number, len(passes), b, (ma, mb), (pa, pb), spill=False)
+                self.end()
 
     def weight(self, passes, at):
         (p0, p1), pixels = at["p"], at["p"][1] - at["p"][0]
         for (ma, mb), (number, b) in product(cut(*at["m"], self.columns), enumerate(passes)):
             columns, folds = mb - ma, self.element_folds(at["k"])
             for index, elements in enumerate(folds):
-                self.busy[self.work.index] += b * pixels + 2 * self.rows + self.columns - 2
+                self.begin(b * pixels + 2 * self.rows + self.columns - 2)
                 self.lines("weights", "read", up(len(elements) * columns * self.work.weight_bits, self.line))
                 self.lines("inputs", "read", self.walk(self.runs(elements), p0, p1, b))
                 self.psums(columns * up(pixels * b * self.work.psum_bits, self.line), index)
                 self.add("pe", "shift", sum(plane > 0 for plane, _ in elements) * columns)
                 self.add("pe", "weight_spad_write", len(elements) * columns)
-            self.finish(number, len(passes), b, columns, pixels, (ma, mb), (p0, p1), spill=pixels > self.rows)
+                if index == len(folds) - 1:
+                    self.finish(number, len(passes), b, (ma, mb), (p0, p1), spill=pixels > self.rows)
+                self.end()
 
     def input(self, passes, at):
         (m0, m1), filters = at["m"], at["m"][1] - at["m"][0]
         for (pa, pb), (number, b) in product(cut(*at["p"], self.columns), enumerate(passes)):
             columns, folds = pb - pa, self.element_folds(at["k"])
             for index, elements in enumerate(folds):
-                self.busy[self.work.index] += b * filters + 2 * self.rows + self.columns - 2
+                self.begin(b * filters + 2 * self.rows + self.columns - 2)
                 self.lines("weights", "read", up(len(elements) * filters * self.work.weight_bits, self.line))
                 self.lines("inputs", "read", self.walk(self.runs(elements), pa, pb, b))
                 self.psums(columns * up(filters * b * self.work.psum_bits, self.line), index)
                 self.add("pe", "shift", sum(plane > 0 for plane, _ in elements) * columns)
                 self.add("pe", "spike_spad_write", len(elements) * columns)
                 self.add("pe", "spike_spad_read", len(elements) * columns * b * filters)
-            self.finish(number, len(passes), b, columns, filters, (m0, m1), (pa, pb), spill=filters > self.rows)
+                if index == len(folds) - 1:
+                    self.finish(number, len(passes), b, (m0, m1), (pa, pb), spill=filters > self.rows)
+                self.end()
 
     def element_folds(self, k):
         """The (plane, k) elements of each fold, least significant plane first."""
@@ -232,14 +250,15 @@ class Recount:
 
     def lines(self, operand, action, times):
         self.add(self.machine.buffers[operand], action, times)
+        self.moved[self.machine.buffers[operand], action] += times
 
-    def finish(self, number, passes, b, columns, sums, filters, pixels, spill):
+    def finish(self, number, passes, b, filters, pixels, spill):
         """Complete sums of a pass meet membranes and give outputs."""
         if not self.last:
             return
         work, away, ends = self.work, self.s.membranes != "pe", number == passes - 1
         if work.spiking:
-            membranes = columns * up(up(sums, self.share) * self.machine.membrane_bits, self.line)
+            membranes = self.membrane_lines(self.membranes(*filters), pixels[1] - pixels[0])
             reads = (away and self.t0 > 0) if number == 0 else spill
             writes = (away and self.t1 < self.total) if ends else spill
             self.lines("outputs", "read", membranes * reads)
@@ -249,6 +268,12 @@ class Recount:
         bits = work.output_bits * (1 if work.neuron == "none" else b)
         words = (m * self.g.E * self.g.F + p for m in range(*filters) for p in range(*pixels))
         self.lines("outputs", "write", lines_of(words, bits, self.line, [None]))
+
+    def membrane_lines(self, units, pixels):
+        """Runs of membranes: one for each channel, or group of channels, over the pixels; input stationary, where a
+        pixel has a column, one for each pixel."""
+        runs, each = (pixels, units) if self.machine.dataflow.stationary == "input" else (units, pixels)
+        return runs * up(each * self.machine.membrane_bits, self.line)
 
     def walk(self, runs, pa, pb, b):
         """Input lines of one fold-pass: per channel, kernel row and output row the words between the outermost used."""

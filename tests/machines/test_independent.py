@@ -31,14 +31,15 @@ def counted(activity):
     return found
 
 
-def busy(activity):
-    return {key[1]: value for key, value in activity.cycles.items() if key[2:] == ("array", "busy")}
+def cycles(activity, state):
+    return Counter({key[1]: value for key, value in activity.cycles.items() if key[2:] == ("array", state)})
 
 
 def compare(runner, activity):
     again = Recount(runner, activity.outcomes[0].timesteps)
     assert counted(activity) == again.counts
-    assert busy(activity) == again.busy
+    assert cycles(activity, "busy") == again.busy
+    assert cycles(activity, "stall:port") == again.stalled
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +68,27 @@ def test_inputs_that_are_spikes_and_words_taken_whole(tmp_path, tiny, dataflow):
     compare(*simulate_activity("sata", tiny, dataflow=dataflow, overrides=["options.direct_input=mac"]))
 
 
-def test_one_shared_buffer(tiny):
-    for dataflow in ("tick-batch", "os", "ws", "is"):
-        compare(*simulate_activity("eyeriss", tiny, dataflow=dataflow))
+@pytest.mark.parametrize("dataflow", ("tick-batch", "os", "ws", "is"))
+def test_one_shared_buffer(tiny, dataflow):
+    """All operands read through one port: where lines are short, the array waits longer than for three ports."""
+    compare(*simulate_activity("eyeriss", tiny, dataflow=dataflow))
+    stalled = []
+    for name, buffers in (("eyeriss", ["global"]), ("sata", ["weight", "ifmap", "ofmap"])):
+        overrides = [f"{buffer}_buffer.{key}=4 B" for buffer in buffers
+                     for key in ("line", "actions.read.per", "actions.write.per")]  # fmt: skip
+        overrides += ["array.rows=14", "array.columns=12"]
+        runner, activity = simulate_activity(name, tiny, dataflow=dataflow, overrides=overrides)
+        compare(runner, activity)
+        stalled.append(cycles(activity, "stall:port").total())
+    assert stalled[0] > stalled[1]
+
+
+@pytest.mark.parametrize("dataflow", ("os", "ws", "is", "ws/inner"))
+def test_shared_membranes_that_move(tiny, dataflow):
+    """Four channels share a membrane, which waits in the buffer between timesteps or passes."""
+    overrides = ["array.rows=4", "array.columns=8", "options.lif_sharing=4"]
+    runner, activity = simulate_activity("sata", tiny, dataflow=dataflow, overrides=overrides, timesteps=20)
+    compare(runner, activity)
 
 
 def test_until_an_early_exit(tiny):

@@ -38,6 +38,7 @@ def shape(geometry, stationary="output", outer=1, inner=4, **more):
         share=1,
         line_bits=256,
         capacity=(144 * KIB, 32 * KIB, 32 * KIB),
+        buffers=("weight_buffer", "ifmap_buffer", "ofmap_buffer"),
         buffer_of=(0, 1, 2),
         double_buffering=True,
         constant_input=False,
@@ -88,7 +89,7 @@ def test_what_does_not_fit_is_refused_with_sizes():
         choose(shape(fc(4096, 1024), capacity=(8, 8, 8)), "arch/x.yaml:1:1: layer fc1")
     assert str(error.value) == (
         "arch/x.yaml:1:1: layer fc1: does not fit the buffers even in the smallest blocks: "
-        "needs [144, 9, 8] bytes, has [1, 1, 1]"
+        "needs weight_buffer 144, ifmap_buffer 9, ofmap_buffer 8 bytes; they have 1, 1, 1"
     )
 
 

@@ -231,7 +231,7 @@ def test_an_interrupted_run_goes_on_where_it_was(tiny, tmp_path, monkeypatch):
         simulate("sata", tiny, samples=4, accuracy=0, out=tmp_path)
     monkeypatch.setattr(Runner, "run_one", count)
     resumed = simulate("sata", tiny, samples=4, accuracy=0, out=tmp_path)
-    assert ran == [0, 1, 2, 3]
+    assert ran == [0, 1, 2, 3, 0]  # the last one for the intervals of time, which need sample 0 itself
     assert resumed.to_json() == whole.to_json() and resumed.rows == whole.rows
     assert not list(tmp_path.iterdir())
 
@@ -242,3 +242,12 @@ def test_batch_normalisation_through_time_scales_every_neuron(tmp_path):
     through_time = network(tmp_path / "bntt.npz", normalise="timestep")
     assert total(simulate_activity("sata", plain)[1], "lif", "scale") == 0
     assert total(simulate_activity("sata", through_time)[1], "lif", "scale") == 3 * 8 * 64
+
+
+def test_an_exit_that_can_never_be_taken_is_refused(tiny):
+    with pytest.raises(SpecError, match="early exit looks every 4 timesteps; the run has 4"):
+        simulate("sata", tiny, dataflow="os/block:4", overrides=early(0.5))
+    with pytest.raises(SpecError, match="early exit looks every 6 timesteps; the run has 4"):
+        simulate("sata", tiny, dataflow="os/block:2", overrides=early(0.5, block=3))
+    with pytest.raises(SpecError, match="needs the whole network"):
+        simulate("sata", tiny, dataflow="os/network", overrides=early(0.5), layers=(0, 1))

@@ -28,7 +28,8 @@ class Issue:
 @dataclass
 class Fold:
     """One fold-pass. ``pixels`` and ``filters`` that it works on, ``elements`` (plane, k) in its rows or in its stream;
-    ``ports``: how many lines each port moves, by what they are counted as; ``counts``: what the detectors saw."""
+    ``ports``: how many lines the ports move for weights, inputs, reads and writes of outputs, by what they are counted
+    as; ``counts``: what the detectors saw."""
 
     index: int
     number: int
@@ -235,7 +236,7 @@ def _move_lines(operands: Operands, fold: Fold) -> None:
     per_column = {"output": len(fold.pixels), "weight": len(fold.pixels), "input": len(fold.filters)}[held]
     _move_psums(operands, fold, per_column)
     if fold.produces:
-        _move_membranes(operands, fold, per_column)
+        _move_membranes(operands, fold)
         _move_outputs(operands, fold)
 
 
@@ -251,14 +252,18 @@ def _move_psums(operands: Operands, fold: Fold, per_column: int) -> None:
     fold.ports["writes"]["psum_line_writes"] += lines * writes
 
 
-def _move_membranes(operands: Operands, fold: Fold, per_column: int) -> None:
+def _move_membranes(operands: Operands, fold: Fold) -> None:
+    """The membranes of a finishing fold. LIF units lie beside the rows where channels that share one are neighbouring
+    columns, and below the columns where they follow each other in a column; a run of lines for each such place."""
     work, config = operands.work, operands.config
     if not work.spiking:
         return
-    kept = -(-per_column // config.lif_sharing)
-    lines = fold.columns * accesses(range(kept), config.membrane_bits, config.line_bits)
+    groups = {m // config.lif_sharing for m in fold.filters}
+    runs, each = (fold.pixels, groups) if work.stationary == "input" else (groups, fold.pixels)
+    lines = sum(accesses(range(len(each)), config.membrane_bits, config.line_bits) for _ in runs)
     first, last = fold.number == 0, fold.t0 + fold.timesteps == work.timesteps
-    spill = work.stationary != "output" and per_column > config.rows
+    sums = len(fold.filters if work.stationary == "input" else fold.pixels)
+    spill = work.stationary != "output" and sums > config.rows
     fold.ports["reads"]["membrane_line_reads"] += lines * (work.membrane_in if first else spill)
     fold.ports["writes"]["membrane_line_writes"] += lines * (work.membrane_out if last else spill)
 

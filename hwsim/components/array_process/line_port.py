@@ -8,7 +8,11 @@ from hwsim.components.array_process.clock import EXECUTE, Clock, Process
 
 
 class LinePort:
-    """``width`` lines per cycle. ``order`` gives it the lines of a fold; it is done when none are left."""
+    """``width`` lines per cycle. ``order`` gives it lines of a fold; it is done when none are left.
+
+    It moves them in the order in which they were ordered. The operands of one buffer share a port: weights first, then
+    inputs, then partial sums and membranes.
+    """
 
     def __init__(self, clock: Clock, width: int) -> None:
         self.clock, self.width = clock, width
@@ -21,7 +25,7 @@ class LinePort:
         return not self._waiting
 
     def order(self, lines: Counter[str]) -> None:
-        """Take on the lines of the next fold, by what they are counted as."""
+        """Take on an operand's lines of the next fold, by what they are counted as."""
         self._waiting.extend(lines.elements())
 
     def run(self) -> Process:

@@ -12,7 +12,7 @@ from hwsim.architecture import Architecture
 from hwsim.cost import Instances, PriceList, standard_deviation
 from hwsim.errors import Problem, SpecError
 from hwsim.kernels.tile import UNLIMITED, ArrayConfig
-from hwsim.machines.systolic.dataflow import Dataflow
+from hwsim.machines.systolic.dataflow import Dataflow, name_of
 from hwsim.machines.systolic.layers import LayerWork
 from hwsim.machines.systolic.plan import OPERANDS, Schedule
 from hwsim.network.exit import ExitRule
@@ -143,6 +143,8 @@ class Machine:
 
     def _configs(self, work: LayerWork, per_fold: int) -> ArrayConfig:
         ports = [buffer for buffer in self.srams if buffer.name in self.buffers.values()]
+        names = [buffer.name for buffer in self.srams]
+        weights, inputs, outputs = (names.index(self.buffers[operand]) for operand in OPERANDS)
         return ArrayConfig(
             rows=self.rows, columns=self.columns, spad_slice=self.spad_slice, line_bits=ports[0].line_bits,
             read_ports=min((b.read_ports for b in ports), default=UNLIMITED),
@@ -150,6 +152,7 @@ class Machine:
             weight_bits=work.weight_bits, membrane_bits=self.membrane_bits, lif_sharing=self.share,
             fold_overlap=self.fold_overlap, zero_spikes=self.options["zero_spikes"],
             zero_weights=self.options["zero_weights"], timesteps_per_fold=per_fold, mac=work.mac,
+            buffer_of=(weights, inputs, outputs),
         )  # fmt: skip
 
     def accumulate_price(self) -> Quantity:
@@ -206,9 +209,8 @@ def build(architecture: Architecture, dataflow: Dataflow | None = None) -> Machi
     dram, array, pe, lif = need("dram"), need("array"), need("pe"), need("lif")
     tick = Fraction(architecture.technology.tick_s).limit_denominator(10**15)
     schedule = architecture.schedule
-    flow = dataflow or Dataflow(
-        architecture.dataflow, schedule["stationary"], schedule["time"], schedule.get("block") or 1
-    )
+    pair = (schedule["stationary"], schedule["time"], schedule.get("block") or 1)
+    flow = dataflow or Dataflow(name_of(*pair), *pair)
     names = _buffers(architecture)
     latency, rounding = _ticks(dram.parameters["latency"], tick, "dram.latency")
     options = architecture.options

@@ -35,6 +35,15 @@ class Dataflow:
         return f"{self.stationary}-stationary, {where[self.time]}"
 
 
+def name_of(stationary: str, time: str, block: int) -> str:
+    """The shortest name of a pair: 'tick-batch', 'ws', 'os/block:3'."""
+    for name, pair in NAMED.items():
+        if pair == (stationary, time):
+            return name
+    short = next(key for key, value in SHORT.items() if value == stationary)
+    return f"{short}/{time}:{block}" if time == "block" else f"{short}/{time}"
+
+
 SHORT = {"os": "output", "ws": "weight", "is": "input"}
 NAMED = {
     "os": ("output", "layer"),

@@ -41,6 +41,7 @@ class NestShape:
     """Channels that share one membrane."""
     line_bits: int
     capacity: tuple[int, ...]
+    buffers: tuple[str, ...]
     buffer_of: tuple[int, int, int]
     double_buffering: bool
     constant_input: bool
@@ -153,13 +154,15 @@ def choose(shape: NestShape, where: str) -> Nest:
     for index, capacity in enumerate(shape.capacity):
         fits &= live[index] <= capacity
     if not fits.any():
-        need = [int(bits.min()) // 8 for bits in live]
+        need = [f"{name} {-(-int(bits.min()) // 8)}" for name, bits in zip(shape.buffers, live, strict=True)]
+        have = [str(capacity // 8) for capacity in shape.capacity]
         raise SpecError(
-            f"{where}: does not fit the buffers even in the smallest blocks: needs {need} bytes, "
-            f"has {[c // 8 for c in shape.capacity]}"
+            f"{where}: does not fit the buffers even in the smallest blocks: needs {', '.join(need)} bytes; "
+            f"they have {', '.join(have)}"
         )
     dram, lines = _dram_bits(shape, candidates), _lines(shape, candidates)
-    best = min(np.flatnonzero(fits), key=lambda i: (dram[i], lines[i], i))
+    place = np.flatnonzero(fits)
+    best = place[np.lexsort((place, lines[place], dram[place]))[0]]
     return Nest(
         ORDERS[candidates["order"][best]],
         int(candidates["m"][best]),

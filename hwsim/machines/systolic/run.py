@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.activity import Activity, SampleOutcome
-from hwsim.errors import SpecError
+from hwsim.errors import Problem, SpecError
 from hwsim.kernels.tile import TileResult, call_kernel
 from hwsim.machines.systolic.build import Machine, refuse
 from hwsim.machines.systolic.controller import LayerData, pack_groups, tile_work
@@ -78,6 +78,7 @@ class Runner:
         refuse(machine.architecture, works, machine.share)
         if machine.exit_rule is not None and self.frozen is None:
             raise SpecError(f"{workload.name}: early exit needs a network with weights; this is a {workload.kind} file")
+        self._refuse_useless_exit()
         self.schedules = make_schedules(machine, works, self.timesteps)
         self._refuse_slow_process()
         self._first = Remembered(self._tile_call())
@@ -158,6 +159,18 @@ class Runner:
         if number == 0 and machine is None:
             self._spikes, self._nominal = spikes, activity
         return activity
+
+    def _refuse_useless_exit(self) -> None:
+        """An exit that is never taken saves nothing; one decided on layers that are not run means nothing."""
+        rule, where = self.machine.exit_rule, self.machine.architecture.where("options.early_exit")
+        if rule is not None and rule.block >= self.timesteps:
+            raise SpecError(
+                Problem(where, f"early exit looks every {rule.block} timesteps; the run has {self.timesteps}",
+                        "The exit's block and the dataflow's must have a common multiple below that.")
+            )  # fmt: skip
+        if rule is not None and self.request.layers is not None:
+            hint = "Leave one of them out."
+            raise SpecError(Problem(where, "early exit needs the whole network, not --layers", hint))
 
     def _frozen_layer(self, schedule: Schedule) -> FrozenLayer | None:
         return None if self.frozen is None else self.frozen.layers[schedule.work.name]

@@ -41,6 +41,7 @@ def _schedule(machine: Machine, work: LayerWork, timesteps: int, resident_bits: 
         share=machine.share,
         line_bits=machine.srams[0].line_bits,
         capacity=tuple(buffer.capacity_bits for buffer in machine.srams),
+        buffers=tuple(buffer.name for buffer in machine.srams),
         buffer_of=tuple(_index(machine, operand) for operand in OPERANDS),  # type: ignore[arg-type]
         double_buffering=machine.double_buffering,
         constant_input=work.constant_input,
