@@ -241,6 +241,9 @@ def _estimate(runner: Runner, activity: Activity) -> NaiveEstimate | None:
 
 def _notes(runner: Runner) -> list[str]:
     notes = []
+    rule = runner.machine.exit_rule
+    if rule is not None and rule.block == runner.timesteps:
+        notes.append(f"early exit looks every {rule.block} timesteps, that is at the end: it saves nothing")
     assumed = runner.machine.architecture.assumed
     if assumed:
         notes.append(

@@ -163,10 +163,10 @@ class Runner:
     def _refuse_useless_exit(self) -> None:
         """An exit that is never taken saves nothing; one decided on layers that are not run means nothing."""
         rule, where = self.machine.exit_rule, self.machine.architecture.where("options.early_exit")
-        if rule is not None and rule.block >= self.timesteps:
+        if rule is not None and rule.block > self.timesteps:
             raise SpecError(
                 Problem(where, f"early exit looks every {rule.block} timesteps; the run has {self.timesteps}",
-                        "The exit's block and the dataflow's must have a common multiple below that.")
+                        "The exit's block and the dataflow's must have a common multiple up to that.")
             )  # fmt: skip
         if rule is not None and self.request.layers is not None:
             hint = "Leave one of them out."
