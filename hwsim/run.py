@@ -241,6 +241,8 @@ def _estimate(runner: Runner, activity: Activity) -> NaiveEstimate | None:
 
 def _notes(runner: Runner) -> list[str]:
     notes = []
+    if not runner.machine.options["membrane_traffic"]:
+        notes.append("membranes cost no traffic between timesteps: an accounting, not a schedule of a machine")
     rule = runner.machine.exit_rule
     if rule is not None and rule.block == runner.timesteps:
         notes.append(f"early exit looks every {rule.block} timesteps, that is at the end: it saves nothing")

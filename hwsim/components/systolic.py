@@ -155,6 +155,12 @@ class Options(Parameters):
     psum_width: Literal["per_layer", "fixed"] = "per_layer"
     """per_layer: ``pe.psum_bits``, or more where a layer's worst sum needs it; fixed: a wider sum is an error."""
     leakage: bool = True
+    spike_packing: Annotated[int, Field(ge=1, le=8)] = 8
+    """Timesteps whose spikes stand in one word, at most: 1 stores and reads them one by one."""
+    padding: Literal["edge", "stored"] = "edge"
+    """edge: zeros are made at the array's edge; stored: they stand in DRAM and buffer and are read like inputs."""
+    membrane_traffic: bool = True
+    """False leaves out what membranes cost between timesteps, as published tools do; no machine could run that."""
 
 
 class Dataflow(Parameters):

@@ -159,6 +159,7 @@ class Recount:
         times = t1 - t0
         stationary = self.machine.dataflow.stationary
         word = 8 if self.work.constant_input else 8 // self.work.input_bits
+        word = min(word, self.machine.options["spike_packing"])
         limit = min(word, self.machine.psum_spad_bits // self.work.psum_bits) if stationary == "output" else word
         b = max(1, min(times, limit))
         passes = [end - start for start, end in cut(0, times, b)]

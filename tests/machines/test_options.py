@@ -251,3 +251,37 @@ def test_an_exit_that_can_never_be_taken_is_refused(tiny):
         simulate("sata", tiny, dataflow="os/block:2", overrides=early(0.5, block=3))
     with pytest.raises(SpecError, match="needs the whole network"):
         simulate("sata", tiny, dataflow="os/network", overrides=early(0.5), layers=(0, 1))
+
+
+def buffer_reads(activity, buffer):
+    return sum(v for (_, _, _, c, a), v in activity.counts.items() if (c, a) == (buffer, "read"))
+
+
+def test_spikes_may_be_stored_timestep_by_timestep(tiny):
+    """Words of one timestep: four passes instead of one, so weights are read four times; the spikes are the same."""
+    _, packed = simulate_activity("sata", tiny, layers=(1, 2))
+    _, single = simulate_activity("sata", tiny, layers=(1, 2), overrides=["options.spike_packing=1"])
+    assert buffer_reads(single, "weight_buffer") == 4 * buffer_reads(packed, "weight_buffer")
+    assert buffer_reads(single, "ifmap_buffer") >= buffer_reads(packed, "ifmap_buffer")
+    assert total(single, "pe", "accumulate") == total(packed, "pe", "accumulate")
+
+
+@pytest.mark.parametrize("dataflow", ("tick-batch", "os", "ws", "is"))
+def test_padding_may_be_stored(tiny, dataflow):
+    """10 x 10 instead of 8 x 8 positions: more is fetched and read, the array's cycles and sums stay."""
+    _, edge = simulate_activity("sata", tiny, dataflow=dataflow, layers=(1, 2))
+    stored_option = ["options.padding=stored"]
+    _, stored = simulate_activity("sata", tiny, dataflow=dataflow, layers=(1, 2), overrides=stored_option)
+    fetched = [a.counts[0, 1, -1 if dataflow == "tick-batch" else 0, "dram", "read"] for a in (edge, stored)]
+    assert fetched[1] > fetched[0]
+    assert total(stored, "pe", "accumulate") == total(edge, "pe", "accumulate")
+    busy = [a.cycles[0, 1, "array", "busy"] for a in (edge, stored)]
+    assert busy[0] == busy[1]
+
+
+def test_membranes_without_traffic_are_an_accounting_and_say_so(tiny):
+    counted = simulate("sata", tiny, dataflow="os", accuracy=0)
+    free = simulate("sata", tiny, dataflow="os", accuracy=0, overrides=["options.membrane_traffic=false"])
+    assert free.totals["energy_J"] < counted.totals["energy_J"]
+    assert any("an accounting, not a schedule" in note for note in free.notes)
+    assert not any("an accounting, not a schedule" in note for note in counted.notes)

@@ -62,10 +62,11 @@ class LayerWork:
         """Bits of one stored input word that serves ``timesteps`` timesteps."""
         return self.input_bits if self.constant_input else self.input_bits * timesteps
 
-    def passes(self, timesteps: int, spad_bits: int, packing: int) -> int:
-        """Timesteps handled inside one fold: limited by the psum spad, and by the bits of a word in the spike spad."""
-        fitting = packing if self.constant_input else packing // self.input_bits
-        return max(1, min(timesteps, fitting, spad_bits // self.psum_bits))
+    def passes(self, timesteps: int, spad_bits: int, word_bits: int, packing: int) -> int:
+        """Timesteps handled inside one fold: limited by the psum spad, by the bits of a word in the spike spad, and by
+        how many timesteps the machine packs into a word."""
+        fitting = word_bits if self.constant_input else word_bits // self.input_bits
+        return max(1, min(timesteps, fitting, packing, spad_bits // self.psum_bits))
 
     def pooled(self, positions: int) -> list[int]:
         """Positions behind each pool, for the first ``positions`` positions of the whole layer: the last ones leave."""
@@ -73,7 +74,12 @@ class LayerWork:
 
 
 def resolve(
-    workload: Workload, psum_bits: dict[str, int], weight_bits: int, mac: bool, layers: tuple[int, int] | None
+    workload: Workload,
+    psum_bits: dict[str, int],
+    weight_bits: int,
+    mac: bool,
+    layers: tuple[int, int] | None,
+    stored_padding: bool = False,
 ) -> list[LayerWork]:
     """The weighted layers [A, B) as array work. Raises SpecError for all that a systolic machine cannot take."""
     weighted = workload.weighted
@@ -119,7 +125,12 @@ def resolve(
         )
     if problems:
         raise SpecError(problems)
-    return works
+    return [replace(work, geometry=with_padding(work.geometry)) for work in works] if stored_padding else works
+
+
+def with_padding(g: Geometry) -> Geometry:
+    """The same layer on an input that holds its padding."""
+    return replace(g, H=g.H + 2 * g.pad_y, W=g.W + 2 * g.pad_x, pad_y=0, pad_x=0)
 
 
 def _is_image(workload: Workload, layer: Layer, source: str, bits: int) -> bool:

@@ -73,7 +73,12 @@ class Runner:
         if workload.kind == "network":
             self.frozen = freeze(workload, machine.numerics(self.timesteps))
         works = resolve(
-            workload, machine.psum_bits(workload, self.frozen), machine.weight_bits, machine.mac, request.layers
+            workload,
+            machine.psum_bits(workload, self.frozen),
+            machine.weight_bits,
+            machine.mac,
+            request.layers,
+            machine.options["padding"] == "stored",
         )
         refuse(machine.architecture, works, machine.share)
         if machine.exit_rule is not None and self.frozen is None:
@@ -226,12 +231,13 @@ class Runner:
 def _inputs(spikes: Spikes, schedule: Schedule) -> Callable[[int, int], np.ndarray]:
     """Integers [T, C, H, W] of one layer for a range of timesteps, in the shape of its geometry."""
     name, work = schedule.work.name, schedule.work
-    g = work.geometry
+    g, whole = work.geometry, work.layer.geometry
+    margins = [(0, 0), (0, 0), *(((size - own) // 2,) * 2 for size, own in ((g.H, whole.H), (g.W, whole.W)))]
 
     def take(t0: int, t1: int) -> np.ndarray:
-        if work.constant_input:
-            return spikes.block(name, 0, 1).reshape(1, g.C * work.groups, g.H, g.W)
-        return spikes.block(name, t0, t1).reshape(t1 - t0, g.C * work.groups, g.H, g.W)
+        block = spikes.block(name, 0, 1) if work.constant_input else spikes.block(name, t0, t1)
+        block = block.reshape(len(block), whole.C, whole.H, whole.W)
+        return np.pad(block, margins) if g.H > whole.H or g.W > whole.W else block
 
     return take
 

@@ -25,6 +25,8 @@ def _schedule(machine: Machine, work: LayerWork, timesteps: int, resident_bits: 
         place = "buffer" if resident_bits else "dram"
         if flow.time == "layer":
             place = "move"
+    if not machine.options["membrane_traffic"]:
+        place = "pe"
     shape = NestShape(
         geometry=work.geometry,
         stationary=flow.stationary,
@@ -54,7 +56,8 @@ def _schedule(machine: Machine, work: LayerWork, timesteps: int, resident_bits: 
     )
     # sums leave the array of other dataflows at once; a held one stays in the accumulator
     waits_in_spad = flow.stationary == "output" and not shape.hold_current
-    per_fold = work.passes(inner, machine.psum_spad_bits if waits_in_spad else 1 << 30, SPIKE_WORD_BITS)
+    spad_bits = machine.psum_spad_bits if waits_in_spad else 1 << 30
+    per_fold = work.passes(inner, spad_bits, SPIKE_WORD_BITS, machine.options["spike_packing"])
     where = machine.architecture.where("components")
     exits = machine.exit_rule is not None
     return schedule_layer(work, shape, per_fold, place, f"{where}: layer {work.name}", exits)
