@@ -80,13 +80,14 @@ def test_events_of_a_sample(dataflow: str) -> None:
     assert activity.events < 250_000
 
 
-def test_a_hundred_samples(baseline: float) -> None:
+@pytest.mark.parametrize("dataflow", DATAFLOWS)
+def test_a_hundred_samples(baseline: float, dataflow: str) -> None:
     """Under 60 s for 100 samples of vgg9 where the baseline is about 0.8 s."""
-    simulate("sata", "vgg9", accuracy=0)
+    simulate("sata", "vgg9", accuracy=0, dataflow=dataflow)
     start = time.perf_counter()
-    simulate("sata", "vgg9", accuracy=0, samples=100)
+    simulate("sata", "vgg9", accuracy=0, dataflow=dataflow, samples=100)
     wall = time.perf_counter() - start
-    note(samples=100, wall_s=round(wall, 1), ratio=round(wall / baseline, 1))
+    note(samples=100, dataflow=dataflow, wall_s=round(wall, 1), ratio=round(wall / baseline, 1))
     assert wall < 75 * baseline
 
 
@@ -102,7 +103,7 @@ def test_cost_is_linear_in_timesteps(dataflow: str) -> None:
 
 
 def test_cost_of_tick_batch_follows_the_work_of_the_machine() -> None:
-    """At most 250 thousand events up to T = 64, and up to T = 16 less than linear."""
+    """Up to T = 16 less than linear. Beyond, time follows the tiles: not linear in T, by what the buffers force."""
     times = curve("tick-batch")
     assert times[16] < 4 * times[4]
 
