@@ -55,6 +55,17 @@ def recipes() -> dict[str, Recipe]:
             rate=1e-3,
             note="the first epochs run at five timesteps",
         ),
+        *(
+            Recipe(
+                f"vgg5_t{timesteps}",
+                Plan(VGG5, GREY, timesteps, encoding="poisson", per_channel=False),
+                "digits28",
+                (Stage(8, 5, False), Stage(1, timesteps, True)),
+                rate=1e-3,
+                note="as vgg5; the last epoch runs at the network's own number of timesteps",
+            )
+            for timesteps in (10, 20, 30)
+        ),
         Recipe(
             "vgg5_bntt",
             Plan(VGG5, GREY, 10, encoding="poisson", normalise="timestep", per_channel=False),
