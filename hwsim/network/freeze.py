@@ -2,23 +2,25 @@
 
 The function that every engine and machine computes, for an output channel m at timestep t:
 
-    psum    = sum over k of weight[m, k] x[k]                       exact
+    psum    = sum over k of weight[m, k] x[k]                       exact, or what the layer's product makes of x
     current = psum * scale[t, m] + offset[t, m]                     float64 in this order, then to ``current_step``
     u       = grid(leak * u) + current; fire; reset; store          ``hwsim.network.neuron``
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
-from hwsim.errors import SpecError
-from hwsim.grid import current_step, grid_step, to_grid, width_bits
+from hwsim.errors import SpecError, did_you_mean
+from hwsim.grid import EXACT_BITS, current_step, grid_step, power_of_two_above, to_grid, width_bits
 from hwsim.network.neuron import ROUNDINGS, LifParameters
 from hwsim.network.numerics import Numerics, check_timesteps
+from hwsim.network.product import Product
 from hwsim.workload.model import Geometry, Layer, Workload
 
 FLOAT_PSUM_BITS = 32
@@ -51,9 +53,12 @@ class FrozenLayer:
     start: float
     psum_low: float
     psum_high: float
-    """Least and largest sum that the weights and the input's range allow, partial sums included; 0 without weights."""
+    """Least and largest sum that the weights and the input's range allow, partial sums included; 0 without weights.
+    Of a product: its full scale."""
     largest_change: float
     """Largest change of a weight by its grid, relative to that weight."""
+    product: Product | None = field(default=None, repr=False)
+    """What makes the psums instead of ``matrix``, if anything does."""
 
     @property
     def name(self) -> str:
@@ -67,8 +72,14 @@ class FrozenLayer:
 
     @property
     def psum_bits(self) -> int:
-        """The least multiple of 8 whose two's complement holds every possible partial sum; 32 for float weights."""
-        return width_bits(int(self.psum_low), int(self.psum_high)) if self.integer else FLOAT_PSUM_BITS
+        """The least multiple of 8 whose two's complement holds every possible partial sum; 32 for sums of floats."""
+        integer = self.integer if self.product is None else self.product.step >= 1
+        return width_bits(math.floor(self.psum_low), math.ceil(self.psum_high)) if integer else FLOAT_PSUM_BITS
+
+    @property
+    def psum_step(self) -> float:
+        """The grid of the psums."""
+        return self.weight_step if self.product is None else self.product.step
 
     @property
     def fits_int32(self) -> bool:
@@ -132,11 +143,14 @@ class Frozen:
 
 
 def freeze(workload: Workload, numerics: Numerics | None = None) -> Frozen:
-    """Fix the numbers of a network. Raises ``SpecError`` where it holds no weights, or too few timesteps of BNTT."""
+    """Fix the numbers of a network. Raises ``SpecError`` where it holds no weights, or too few timesteps of BNTT, and
+    where ``numerics`` name layers or shapes that the network does not have.
+    """
     numerics = numerics or Numerics()
     if workload.kind != "network":
         raise SpecError(f"workload {workload.name} is a {workload.kind} file: it has no weights to compute with")
     timesteps = check_timesteps(numerics.timesteps or workload.timesteps)
+    _check_names(workload, numerics)
     largest = {"input": _edge_size(workload, "input")}
     layers: dict[str, FrozenLayer] = {}
     for layer in workload.layers:
@@ -145,6 +159,20 @@ def freeze(workload: Workload, numerics: Numerics | None = None) -> Frozen:
         current = workload.edge(layer.name).kind == "current"
         largest[layer.name] = frozen.full_scale if current else _edge_size(workload, layer.name)
     return Frozen(workload, numerics, timesteps, layers)
+
+
+def _check_names(workload: Workload, numerics: Numerics) -> None:
+    weighted = [layer.name for layer in workload.weighted]
+    normalised = [layer.name for layer in workload.weighted if layer.bn is not None]
+    for given, names, what in (
+        (numerics.products, weighted, "layer with weights"),
+        (numerics.weights, weighted, "layer with weights"),
+        (numerics.statistics, normalised, "layer with BN"),
+    ):
+        for name in given:
+            if name not in names:
+                hint = did_you_mean(name, names, f"Each {what}")
+                raise SpecError(f"workload {workload.name} has no {what} named '{name}'; {hint}")
 
 
 def _edge_size(workload: Workload, name: str) -> float:
@@ -157,12 +185,13 @@ def _freeze_layer(
 ) -> FrozenLayer:
     channels = layer.output_shape[0]
     if layer.has_weights:
-        matrix, weight_step, change = _weights(workload, layer)
-        low, high = _sum_range(workload, layer, matrix)
-        scale, offset = _affine(workload, layer, timesteps)
+        product = numerics.products.get(layer.name)
+        matrix, weight_step, change = _weights(workload, layer, numerics.weights.get(layer.name))
+        low, high = _sum_range(workload, layer, matrix) if product is None else _product_range(product)
+        scale, offset = _affine(workload, layer, timesteps, numerics.statistics.get(layer.name))
         full_scale = float((np.maximum(-low, high) * np.abs(scale) + np.abs(offset)).max())
     else:
-        matrix, weight_step, change = np.empty((channels, 0)), 1.0, 0.0
+        product, matrix, weight_step, change = None, np.empty((channels, 0)), 1.0, 0.0
         low = high = np.zeros(1)
         scale, offset = np.full((1, channels), _plain_scale(workload, layer)), np.zeros((1, channels))
         full_scale = _plain_size(layer, largest)
@@ -184,6 +213,7 @@ def _freeze_layer(
         psum_low=float(low.min()),
         psum_high=float(high.max()),
         largest_change=change,
+        product=product,
     )
 
 
@@ -202,10 +232,17 @@ def _plain_scale(workload: Workload, layer: Layer) -> float:
     return scale / (layer.kernel[0] * layer.kernel[1]) if layer.op == "avgpool" else scale
 
 
-def _weights(workload: Workload, layer: Layer) -> tuple[np.ndarray, float, float]:
-    """[M, K] weights, their grid, and the largest relative change by it."""
+def _weights(workload: Workload, layer: Layer, given: np.ndarray | None) -> tuple[np.ndarray, float, float]:
+    """[M, K] weights, the ``given`` ones or the file's, their grid, and the largest relative change by it."""
     raw = workload.weight(layer)
     matrix = raw.reshape(len(raw), -1)
+    if given is not None:
+        if given.shape != matrix.shape or not np.isfinite(given).all():
+            found = "not all finite" if given.shape == matrix.shape else f"of shape {list(given.shape)}"
+            raise SpecError(
+                f"layer '{layer.name}': weights must be finite, of shape {list(matrix.shape)}; these are {found}"
+            )
+        matrix = given.astype(np.float64)
     if np.issubdtype(matrix.dtype, np.integer):
         return matrix, 1.0, 0.0
     exact = matrix.astype(np.float64)
@@ -230,7 +267,17 @@ def _sum_range(workload: Workload, layer: Layer, matrix: np.ndarray) -> tuple[np
     return least.astype(np.float64), most.astype(np.float64)
 
 
-def _affine(workload: Workload, layer: Layer, timesteps: int) -> tuple[np.ndarray, np.ndarray]:
+def _product_range(product: Product) -> tuple[np.ndarray, np.ndarray]:
+    """Least and largest psum of a product, float64 [M or 1]."""
+    size = np.atleast_1d(np.asarray(product.full_scale, dtype=np.float64))
+    assert np.all(size >= 0) and size.max() <= product.step * 2.0**EXACT_BITS, "psums of a product must be exact"
+    assert product.step == power_of_two_above(product.step), f"the step of psums is a power of two, not {product.step}"
+    return -size, size
+
+
+def _affine(
+    workload: Workload, layer: Layer, timesteps: int, statistics: tuple[np.ndarray, np.ndarray] | None
+) -> tuple[np.ndarray, np.ndarray]:
     """scale and offset [T or 1, M] of current = psum * scale + offset: weight and input scale, bias, then BN.
 
     BN of I = psum * s + b is (I - mean) / sqrt(var + eps) * gamma + beta, hence with g = gamma / sqrt(var + eps)
@@ -244,12 +291,28 @@ def _affine(workload: Workload, layer: Layer, timesteps: int) -> tuple[np.ndarra
         bn = layer.bn
         members = (bn.gamma, bn.beta, bn.mean, bn.var)
         gamma, beta, mean, var = (np.asarray(workload.array(name), dtype=np.float64) for name in members)
+        if statistics is not None:
+            mean, var = _statistics(layer, mean.shape, statistics)
         if bn.per_timestep and len(gamma) < timesteps:
             raise SpecError(f"layer '{layer.name}': its BN is trained for {len(gamma)} timesteps, not {timesteps}")
         factor = gamma / np.sqrt(var + bn.eps)
         scale, offset = scale * factor, (offset - mean) * factor + beta
     rows = max(len(value) if value.ndim == 2 else 1 for value in (scale, offset))
     return np.array(np.broadcast_to(scale, (rows, channels))), np.array(np.broadcast_to(offset, (rows, channels)))
+
+
+def _statistics(
+    layer: Layer, shape: tuple[int, ...], given: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance that replace those of the file, float64 of its shape."""
+    mean, var = (np.asarray(value, dtype=np.float64) for value in given)
+    assert np.isfinite(mean).all() and np.all(var >= 0), f"statistics of layer '{layer.name}'"
+    for what, value in (("mean", mean), ("variance", var)):
+        if value.shape != shape:
+            raise SpecError(
+                f"layer '{layer.name}': the {what} of its BN must have the shape {list(shape)}, not {list(value.shape)}"
+            )
+    return mean, var
 
 
 def _threshold(workload: Workload, layer: Layer, timesteps: int, step: float, channels: int) -> np.ndarray:

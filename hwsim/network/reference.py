@@ -1,7 +1,7 @@
 """The plain network: NumPy, time outermost, channel-first, one op after the other. The engine's witness.
 
 It shares the frozen numbers with the engine, and nothing of how they are computed: sums are matrix products over
-unfolded inputs, neurons are whole-array expressions.
+unfolded inputs (or a product's own witness), neurons are whole-array expressions.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Reference:
     logits: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
 
 
-def run(frozen: Frozen, encoded: np.ndarray, timesteps: int) -> Reference:
-    """Run encoded inputs [T or 1, *shape] for ``timesteps`` timesteps."""
+def run(frozen: Frozen, encoded: np.ndarray, timesteps: int, sample: int = 0) -> Reference:
+    """Run encoded inputs [T or 1, *shape] for ``timesteps`` timesteps; ``sample`` names the draws of products."""
     workload = frozen.workload
     units = {
         name: np.full((item.units, _pixels(item.layer.output_shape)), item.start)
@@ -41,7 +41,8 @@ def run(frozen: Frozen, encoded: np.ndarray, timesteps: int) -> Reference:
         history[INPUT].append(encoded[min(t, len(encoded) - 1)])
         for name, item in frozen.layers.items():
             inputs = [history[source][t] for source in item.layer.inputs]
-            sums = _sums(frozen, item, inputs)
+            made = item.product is not None
+            sums = _product(item, inputs[0], t, sample) if made else _sums(frozen, item, inputs)
             if item.layer.has_weights:
                 psums[name].append(sums)
             out = _end(frozen, item, sums, units[name], t)
@@ -59,6 +60,15 @@ def run(frozen: Frozen, encoded: np.ndarray, timesteps: int) -> Reference:
 
 def _pixels(shape: tuple[int, ...]) -> int:
     return int(np.prod(shape[1:], dtype=np.int64))
+
+
+def _product(item: FrozenLayer, x: np.ndarray, t: int, sample: int) -> np.ndarray:
+    """[M, pixels] by the product's witness. The timesteps before are left empty: they must not matter to this one."""
+    assert item.product is not None
+    g = item.geometry
+    given = np.zeros((t + 1, g.H, g.W, g.C), dtype=np.int64)
+    given[t] = x.reshape(g.C, g.H, g.W).transpose(1, 2, 0)
+    return item.product.plain(given, t + 1, sample)[-1].T
 
 
 def _sums(frozen: Frozen, item: FrozenLayer, inputs: list[np.ndarray]) -> np.ndarray:
