@@ -1,6 +1,6 @@
 """Units at the boundary: ``400 MHz`` and ``144 KiB`` become plain floats in base units; nothing inside has a unit.
 
-Base units: J, s, m, V, A, ohm, F, Hz, W, K, bit (a byte, B, is 8 bit), cycle, op, and 1 for fractions. The pint
+Base units: J, s, m, V, A, ohm, S, F, Hz, W, K, bit (a byte, B, is 8 bit), cycle, op, and 1 for fractions. The pint
 registry is private and small: pint's own would read ``3 cycles`` as 18.8 radians and let bits pass as plain numbers.
 Prefixes reach from atto to tera, so that ``28 PJ`` is a mistake and not 28e15 J.
 """
@@ -46,6 +46,7 @@ joule = kilogram_ * meter ** 2 / second ** 2 = J
 watt = joule / second = W
 volt = watt / ampere = V
 ohm = volt / ampere = Ω
+siemens = ampere / volt = S
 farad = ampere * second / volt = F
 hertz = 1 / second = Hz
 byte = 8 * bit = B
@@ -53,7 +54,7 @@ electron_volt = 1.602176634e-19 * joule = eV
 percent = 0.01
 """
 
-_SYMBOLS = ("J", "s", "m", "V", "A", "ohm", "F", "Hz", "W", "K", "bit", "B", "eV", "cycle", "op", "%")
+_SYMBOLS = ("J", "s", "m", "V", "A", "ohm", "S", "F", "Hz", "W", "K", "bit", "B", "eV", "cycle", "op", "%")
 _PREFIXES = ("", "a", "f", "p", "n", "u", "m", "k", "M", "G", "T", "Ki", "Mi", "Gi")
 _FACTOR = r"[A-Za-zµμΩ%]+(?:\^[1-4])?"
 _TEXT = re.compile(
@@ -69,6 +70,7 @@ _KINDS = {
     "V": ("a voltage", "0.9 V"),
     "A": ("a current", "1.5 uA"),
     "ohm": ("a resistance", "20 kohm"),
+    "S": ("a conductance", "25 uS"),
     "F": ("a capacitance", "1.2 fF"),
     "Hz": ("a frequency", "400 MHz"),
     "K": ("a temperature", "360 K"),
