@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from hwsim.errors import SpecError, did_you_mean
@@ -16,26 +16,35 @@ __all__ = ["LayerResult", "LayerShape", "Profile", "ProfileResult", "ProfileRow"
 
 
 class Profile(Protocol):
-    """One tool's accounting."""
+    """One tool's accounting.
+
+    reads    what it takes from an architecture: dotted path -> option of ``run``
+    options  what else a user may choose, by ``--set profile.NAME=VALUE``: option of ``run`` -> what it takes
+    wants    what it takes from a workload: 'densities' of inputs, 'pooled_sizes' of outputs after pooling
+    """
 
     name: str
     dataflows: tuple[str, ...]
+    reads: Mapping[str, str]
+    options: Mapping[str, str]
+    wants: frozenset[str]
 
     def run(self, layers: Sequence[Any], **options: Any) -> ProfileResult:
-        """Counters and energies; options: timesteps, sparsity or densities, rows, columns, dataflow, padding."""
+        """Counters and energies; options: dataflow, timesteps, and those of ``reads``, ``options`` and ``wants``."""
         ...
 
 
 def names() -> tuple[str, ...]:
     """All profiles."""
-    return ("sata-2023", "sata-2024", "scalesim")
+    return ("sata-2023", "sata-2024", "scalesim", "spikesim-ela")
 
 
 def get(name: str) -> Profile:
     """The profile called ``name``; SpecError with the nearest name otherwise."""
     if name not in names():
         raise SpecError(f"unknown profile '{name}'; {did_you_mean(name, names(), 'Profiles')}")
-    from hwsim.profiles import sata, scalesim  # lazy: numba
+    from hwsim.profiles import sata, scalesim, spikesim  # lazy: numba
 
-    profile: Any = scalesim.ScaleSim() if name == "scalesim" else sata.Sata(name)
+    others = {"scalesim": scalesim.ScaleSim, "spikesim-ela": spikesim.SpikeSimEla}
+    profile: Any = others[name]() if name in others else sata.Sata(name)
     return profile

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class ProfileRow(NamedTuple):
-    """One value. ``layer`` is empty for values of the whole run; ``metric`` is 'count', 'cycles' or 'energy'."""
+    """One value. ``layer`` is empty for the whole run; ``metric``: 'count', 'cycles', 'energy', 'area'."""
 
     layer: str
     component: str
@@ -43,6 +43,7 @@ COUNTER_PLACES: dict[str, tuple[str, str]] = {
     "ofmap_dram_writes": ("dram", "ofmap_write"),
     "accumulates": ("spike_mac", "accumulate"),
     "lif_updates": ("lif", "update"),
+    "pe_activations": ("pe", "activation"),
 }
 """Counter name -> (component, action) of its row. ``cycles`` has none: its parts have. ``tool_report`` holds what a
 tool prints with its artefacts, apart from the counts, so that sums over a component mean something.
@@ -53,7 +54,8 @@ tool prints with its artefacts, apart from the counts, so that sums over a compo
 class ProfileResult:
     """Counters and energies of a run under one published tool's accounting.
 
-    ``sources`` maps a component to the origin of its prices; ``notes`` say what the accounting leaves out.
+    ``sources`` maps a component to the origin of its prices; ``notes`` say what the accounting leaves out; ``printed``
+    is what the tool would print.
     """
 
     profile: str
@@ -65,6 +67,8 @@ class ProfileResult:
     clock_Hz: float | None = None
     sources: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    area_m2: dict[str, float] = field(default_factory=dict)
+    printed: tuple[str, ...] = ()
 
     def counter(self, name: str) -> int:
         """A counter summed over layers; zero where no layer has it."""
@@ -105,3 +109,5 @@ class ProfileResult:
             for (component, action), joules in layer.energy_J.items():
                 source = self.sources.get(component, "")
                 yield ProfileRow(layer.name, component, action, "energy", joules, "J", source)
+        for component, area in self.area_m2.items():
+            yield ProfileRow("", component, "", "area", area, "m2", self.sources.get(component, ""))

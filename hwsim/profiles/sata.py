@@ -8,7 +8,7 @@ made with it. Sparsity scales the gated energy of accumulation and scratchpads o
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from hwsim.errors import SpecError
 from hwsim.profiles import flush_buffer, folds
 from hwsim.profiles.prices import capacity_bytes, price_file, quantity
 from hwsim.profiles.result import LayerResult, ProfileResult
-from hwsim.profiles.scalesim import array_size, stored
+from hwsim.profiles.scalesim import ARRAY, array_size, stored
 from hwsim.profiles.shapes import LayerShape, layer_shapes
 
 PE_GROUPS = {
@@ -80,6 +80,9 @@ class Sata:
     """One version of the SATA inference estimator; prices and rules in its YAML file."""
 
     dataflows = ("sata",)
+    reads = ARRAY
+    options: Mapping[str, str] = {}
+    wants = frozenset({"densities"})
 
     def __init__(self, name: str) -> None:
         self.name = name

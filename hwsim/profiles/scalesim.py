@@ -6,7 +6,7 @@ output stationary all three, weight stationary the weights.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hwsim.errors import SpecError, did_you_mean
@@ -16,6 +16,8 @@ from hwsim.profiles.result import LayerResult, ProfileResult
 from hwsim.profiles.shapes import LayerShape, layer_shapes
 
 SMALLEST_BUFFER_WORDS = 100
+ARRAY: Mapping[str, str] = {"array.rows": "rows", "array.columns": "columns"}
+"""Paths of an architecture that estimators of systolic arrays read -> options of ``run``."""
 
 
 def array_size(data: dict[str, Any], rows: int | None, columns: int | None) -> tuple[int, int]:
@@ -32,6 +34,9 @@ class ScaleSim:
 
     name = "scalesim"
     dataflows = ("os", "ws", "is")
+    reads = ARRAY
+    options: Mapping[str, str] = {}
+    wants = frozenset({"densities"})
 
     def run(
         self,
