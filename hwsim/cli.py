@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hwsim.result import Result
 
 DEPTHS = ("kernel", "process")
-KINDS = ("architectures", "components", "dataflows", "workloads", "profiles", "targets")
+KINDS = ("architectures", "components", "devices", "dataflows", "workloads", "profiles", "targets")
 REPORTS_FOLDER = "reports"
 RUNS_FOLDER = "reports/runs"
 

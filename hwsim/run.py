@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,16 @@ from hwsim.activity import Activity
 from hwsim.architecture import Architecture
 from hwsim.checkpoint import Checkpoint, merge
 from hwsim.components.registry import load as load_architecture
-from hwsim.cost import Labels, price
+from hwsim.cost import Labels, Row, price
 from hwsim.errors import SpecError, did_you_mean
-from hwsim.machines.systolic.build import build
-from hwsim.machines.systolic.dataflow import NAMED, parse
-from hwsim.machines.systolic.run import Request, Runner, simulated_set
-from hwsim.network.engine import accuracy as measure_accuracy
-from hwsim.result import Accuracy, NaiveEstimate, Result, run_name
+from hwsim.machines import Finding, Prepared, Progress, dataflow_override, prepare
+from hwsim.machines.request import Request, simulated_set
+from hwsim.result import Result, run_name
 from hwsim.sensitivity import widen
 from hwsim.workload import load as load_workload
 from hwsim.workload.model import Workload
 
 DEPTHS = ("kernel", "process")
-Progress = Callable[[int, int, str], None]
-"""(done, of how many, what)"""
 
 
 def simulate(
@@ -61,7 +58,7 @@ def simulate(
             raise SpecError(f"--samples {samples}: profile {profile} accounts for one sample")
         return simulate_profile(
             profile, architecture, workload, dataflow=dataflow, overrides=overrides, timesteps=timesteps, layers=layers,
-            seed=seed,
+            accuracy=accuracy, seed=seed,
         )  # fmt: skip
     started = time.monotonic()
     request = Request(samples, timesteps, layers, depth, force, seed)
@@ -74,28 +71,34 @@ def simulate(
     return result
 
 
-def _result(runner: Runner, activity: Activity, images: int, progress: Progress | None) -> Result:
+def _result(runner: Prepared, activity: Activity, images: int, progress: Progress | None) -> Result:
     """Counts become costs, with all that says where they come from."""
-    machine, net, spec = runner.machine, runner.workload, runner.machine.architecture
-    settings, hashes = _settings(runner, images, runner.request.seed), _hashes(spec, net)
-    name = run_name(spec.name, net.name, machine.dataflow.name, settings, hashes)
-    prices = machine.price_list()
-    costs = price(prices, activity, Labels(name, spec.name, net.name))
+    net, spec, flow = runner.workload, runner.architecture, runner.dataflow[0]
+    settings, hashes = _settings(runner, images, runner.request.seed), _hashes(runner)
+    labels = Labels(run_name(spec.name, net.name, flow, settings, hashes), spec.name, net.name)
+    prices = runner.price_list()
+    costs = price(prices, activity, labels)
     activity.notes.extend(widen(costs, runner, prices))
+    accuracy, findings = runner.accuracy(images, progress)
+    costs.rows.extend(_finding_row(labels, finding) for finding in (*findings, *runner.once()))
     return Result.of(
         costs,
         spec.name,
         net.name,
-        machine.dataflow.name,
+        flow,
         layers=activity.layers,
-        technology=_technology(machine),
+        technology=_technology(runner),
         settings=settings,
         hashes=hashes,
-        accuracy=_accuracy(runner, images, progress),
-        estimate=_estimate(runner, activity),
+        accuracy=accuracy,
+        estimate=runner.estimate(activity),
         schedule=activity.schedule,
-        notes=[*_notes(runner), *activity.notes],
+        notes=[*runner.notes(), *_assumed(spec), *activity.notes],
     )
+
+
+def _finding_row(labels: Labels, finding: Finding) -> Row:
+    return replace(labels, phase=finding.phase).row(finding.metric, finding.value, finding.unit, **finding.place)
 
 
 def simulate_activity(
@@ -108,18 +111,19 @@ def simulate_activity(
     out: str | Path | None = None,
     progress: Progress | None = None,
     **options: Any,
-) -> tuple[Runner, Activity]:
+) -> tuple[Any, Activity]:
     """The same up to the counts, before any price: the runner (machine, workload, schedules) and its activity.
 
     ``options`` are the fields of ``Request``.
     """
     request = request or Request(**options)
-    spec = load_architecture(architecture, (*overrides, *_dataflow_override(dataflow)))
+    spec = load_architecture(architecture, overrides)
+    if dataflow is not None:
+        spec = load_architecture(architecture, (*overrides, dataflow_override(spec.family, dataflow)))
     net = load_workload(workload)
     _check_workload(net, request.samples, request.layers)
-    runner = Runner(build(spec, parse(dataflow) if dataflow else None), net, request)
-    works = [schedule.work for schedule in runner.schedules]
-    runner.machine.price_list().check(runner.machine.counted(works), spec.where("components"))
+    runner = prepare(spec, net, request)
+    runner.check_prices()
     activity = Activity(layers=[layer.name for layer in net.weighted], schedule=runner.describe())
     finished = None
     if out is not None:
@@ -128,7 +132,7 @@ def simulate_activity(
             "depth": request.depth,
             "version": __version__,
         }
-        finished = Checkpoint(out, run_name(spec.name, net.name, "", settings, _hashes(spec, net)))
+        finished = Checkpoint(out, run_name(spec.name, net.name, "", settings, _hashes(runner)))
     for number in range(request.samples):
         if progress:
             progress(number, request.samples, "samples")
@@ -152,7 +156,7 @@ def _check(samples: int, timesteps: int | None, accuracy: int, depth: str) -> No
         raise SpecError(f"--timesteps must be from 1 to 1024, found {timesteps}")
     if depth not in DEPTHS:
         raise SpecError(
-            f"--depth: unknown depth '{depth}'\n  {did_you_mean(depth, DEPTHS, 'Depths of systolic machines')}"
+            f"--depth: unknown depth '{depth}'\n  {did_you_mean(depth, DEPTHS, 'Depths of these machines')}"
         )
 
 
@@ -168,89 +172,35 @@ def _check_workload(net: Workload, samples: int, layers: tuple[int, int] | None)
         raise SpecError(f"--samples {samples}: the trace {net.name} holds one sample")
 
 
-def _dataflow_override(dataflow: str | None) -> list[str]:
-    """The dataflow as an override, so that an architecture is checked with the one that will run."""
-    if dataflow is None:
-        return []
-    flow = parse(dataflow)
-    if dataflow in NAMED:
-        return [f"dataflow={dataflow}"]
-    block = f", block: {flow.block}" if flow.time == "block" else ""
-    return [f"dataflow={{stationary: {flow.stationary}, time: {flow.time}{block}}}"]
-
-
-def _settings(runner: Runner, accuracy: int, seed: int) -> dict[str, Any]:
-    request, machine = runner.request, runner.machine
+def _settings(runner: Prepared, accuracy: int, seed: int) -> dict[str, Any]:
+    request = runner.request
     return {
-        "dataflow": machine.dataflow.describe(),
+        "dataflow": runner.dataflow[1],
         "samples": request.samples,
         "timesteps": runner.timesteps,
         "layers": list(request.layers) if request.layers else None,
         "accuracy": accuracy,
         "seed": seed,
-        "overrides": list(machine.architecture.overrides),
+        "overrides": list(runner.architecture.overrides),
     }
 
 
-def _hashes(spec: Architecture, net: Workload) -> dict[str, str]:
-    hashes = {"architecture": spec.sha256, "workload": net.sha256}
+def _hashes(runner: Prepared) -> dict[str, str]:
+    net = runner.workload
+    hashes = {"architecture": runner.architecture.sha256, "workload": net.sha256} | runner.hashes
     return hashes | ({"data": net.data_sha256} if net.data_sha256 else {})
 
 
-def _technology(machine: Any) -> dict[str, Any]:
-    technology = machine.architecture.technology
+def _technology(runner: Prepared) -> dict[str, Any]:
+    technology = runner.architecture.technology
     return {
         "node_m": technology.node_m,
         "voltage_V": technology.voltage_V,
         "clock_Hz": technology.clock_Hz,
-        "off_chip": [machine.dram.name],
+        "off_chip": runner.off_chip,
     }
 
 
-def _accuracy(runner: Runner, images: int, progress: Progress | None) -> Accuracy | None:
-    """Measured where the machine changes the function, else what the training recorded."""
-    net = runner.workload
-    recorded = net.training.get("software_accuracy") if net.training else None
-    software = Accuracy(float(recorded), net.training.get("test_images"), "software") if recorded is not None else None
-    if runner.frozen is None or images == 0 or not runner.changes_function:
-        return software
-    samples = simulated_set(net)
-    count = min(images, len(samples))
-    if progress:
-        progress(0, count, "accuracy")
-    found = measure_accuracy(
-        runner.frozen, samples, count, runner.timesteps, seed=runner.request.seed, exit_rule=runner.machine.exit_rule
-    )
-    if progress:
-        progress(count, count, "accuracy")
-    return Accuracy(found.fraction, count, "measured")
-
-
-def _estimate(runner: Runner, activity: Activity) -> NaiveEstimate | None:
-    """FLOPs x T x density x E_AC, with the machine's own price of an accumulation (adder, AND gate and register)."""
-    dense = sum(s.work.geometry.dense_operations * s.work.groups for s in runner.schedules)
-    counted = sum(activity.operations.values()) / len(activity.ticks)
-    planes = {s.work.index: s.work.planes for s in runner.schedules}
-    first = sum(value for (_, layer), value in activity.operations.items() if planes[layer] > 1) / len(activity.ticks)
-    price_ = runner.machine.accumulate_price()
-    timesteps = sum(outcome.timesteps for outcome in activity.outcomes) / len(activity.outcomes)
-    spiking = sum(s.work.geometry.dense_operations * s.work.groups for s in runner.schedules if s.work.planes == 1)
-    density = (counted - first) / (spiking * timesteps) if spiking else 1.0
-    return NaiveEstimate(dense, timesteps, density, price_)
-
-
-def _notes(runner: Runner) -> list[str]:
-    notes = []
-    if not runner.machine.options["membrane_traffic"]:
-        notes.append("membranes cost no traffic between timesteps: an accounting, not a schedule of a machine")
-    rule = runner.machine.exit_rule
-    if rule is not None and rule.block == runner.timesteps:
-        notes.append(f"early exit looks every {rule.block} timesteps, that is at the end: it saves nothing")
-    assumed = runner.machine.architecture.assumed
-    if assumed:
-        notes.append(
-            f"{len(assumed)} numbers of {runner.machine.architecture.name} are assumed (hwsim check lists them)"
-        )
-    if runner.frozen is not None and runner.frozen.largest_change:
-        notes.append(f"float weights put on an exact grid; largest relative change {runner.frozen.largest_change:.2g}")
-    return notes
+def _assumed(spec: Architecture) -> list[str]:
+    assumed = spec.assumed
+    return [f"{len(assumed)} numbers of {spec.name} are assumed (hwsim check lists them)"] if assumed else []

@@ -7,36 +7,32 @@ itself, so it has to be run. Parameters and prices are wrong independently: thei
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 from hwsim.activity import Activity
-from hwsim.cost import Costs, PriceList, bounds
-from hwsim.machines.systolic.build import Machine, vary_dram
-from hwsim.machines.systolic.run import Runner
+from hwsim.cost import Costs, PriceList
+from hwsim.machines import Prepared
 
 TIMED = ("energy_J", "latency_s", "edp_Js", "power_W")
-PARAMETERS = ("bandwidth", "latency")
-"""Parameters of the DRAM that carry an error and decide when data are there."""
 
 
-def widen(costs: Costs, runner: Runner, prices: PriceList) -> list[str]:
+def widen(costs: Costs, runner: Prepared, prices: PriceList) -> list[str]:
     """Widen the intervals of ``costs`` by the timing parameters, from sample 0; returns notes on each one's share."""
-    ends = _ends(runner.machine)
+    ends = runner.timing_ends()
     if not ends:
         return []
-    machines = [machine for pair in ends.values() for machine in pair]
+    machines = [machine for _, low, high in ends.values() for machine in (low, high)]
     totals = [_totals(activity, prices) for activity in runner.vary(machines)]
     nominal, varied = totals[0], totals[1:]
     notes = []
     moves: dict[str, list[tuple[float, float]]] = {name: [] for name in TIMED}
-    for place, (name, text) in enumerate(_texts(runner.machine, ends).items()):
+    for place, (name, (text, _, _)) in enumerate(ends.items()):
         low, high = varied[2 * place], varied[2 * place + 1]
         for total in TIMED:
             changes = [costs.totals[total] * (end[total] / nominal[total] - 1.0) for end in (low, high)]
             moves[total].append((max(0.0, -min(changes)), max(0.0, *changes)))
         factors = sorted(end["latency_s"] / nominal["latency_s"] for end in (low, high))
         spread = " to ".join(f"{factor:.3g}x" for factor in factors)
-        notes.append(f"{runner.machine.dram.name}.{name} {text} (95 %): latency {spread}")
+        notes.append(f"{name} {text} (95 %): latency {spread}")
     for total in TIMED:
         value = costs.totals[total]
         below, above = costs.intervals.get(total, (value, value))
@@ -49,23 +45,6 @@ def widen(costs: Costs, runner: Runner, prices: PriceList) -> list[str]:
 def _above_zero(value: float, down: float) -> float:
     """The lower end; where the distances reach beyond zero it is the ratio that counts, not the difference."""
     return value - down if down < value else value * value / (value + down)
-
-
-def _ends(machine: Machine) -> dict[str, tuple[Machine, Machine]]:
-    """Machines at the lower and upper 95 % point of each uncertain parameter that has an effect."""
-    quantities = machine.architecture.component(machine.dram.name).quantities
-    found = {}
-    for name in PARAMETERS:
-        quantity = quantities.get(name)
-        if quantity is not None and math.isfinite(quantity.value) and (quantity.sigma or quantity.log_sigma):
-            low, high = bounds(quantity)
-            found[name] = (vary_dram(machine, name, low), vary_dram(machine, name, high))
-    return found
-
-
-def _texts(machine: Machine, ends: Mapping[str, tuple[Machine, Machine]]) -> dict[str, str]:
-    quantities = machine.architecture.component(machine.dram.name).quantities
-    return {name: f"{quantities[name]}" for name in ends}
 
 
 def _totals(activity: Activity, prices: PriceList) -> dict[str, float]:

@@ -55,7 +55,8 @@ def _technology(architecture: Architecture) -> str:
 
 
 def _component(part: ComponentSpec, tick_s: float) -> list[str]:
-    shown = [f"{key} {_parameter(part.quantities.get(key), value, tick_s)}" for key, value in part.parameters.items()]
+    given = {key: value for key, value in part.parameters.items() if value is not None}
+    shown = [f"{key} {_parameter(part.quantities.get(key), value, tick_s)}" for key, value in given.items()]
     lines = [f"  {part.name} ({part.class_name}) x {part.count}: {', '.join(shown)}"]
     for name, price in part.actions.items():
         per = "" if price.per_unit == "1" else f" per {show(price.per, 'bit')}"

@@ -11,7 +11,7 @@ from hwsim.components.ports import Environment, Switchboard
 from hwsim.components.registry import Action, Count, Width, component
 
 
-@component("entropy_unit", families=FAMILIES)
+@component("entropy_unit", families=(*FAMILIES, "crossbar"))
 class EntropyUnit:
     """The confidence of a decision: softmax by table look-up and its entropy, class by class."""
 

@@ -98,7 +98,7 @@ class DramChannel:
             self.board.send(self.path, request.answer_to, ticks)
 
 
-@component("sram", families=FAMILIES)
+@component("sram", families=(*FAMILIES, "crossbar"))
 class Sram:
     """An on-chip buffer: room for blocks, a write port for fills, a read port for drains.
 

@@ -31,7 +31,13 @@ __all__ = [
 ]  # fmt: skip
 
 GROUP = "hwsim.components"
-SHIPPED = ("hwsim.components.memory", "hwsim.components.systolic", "hwsim.components.entropy")
+SHIPPED = (
+    "hwsim.components.memory",
+    "hwsim.components.systolic",
+    "hwsim.components.entropy",
+    "hwsim.components.crossbar",
+    "hwsim.components.mesh",
+)
 """Modules that register what hwsim ships."""
 
 _components: dict[str, ComponentClass] = {}

@@ -99,7 +99,7 @@ class LifUnit:
     }
 
 
-@component("pool_unit", families=(FAMILY,))
+@component("pool_unit", families=(FAMILY, "crossbar"))
 class PoolUnit:
     """Pools words of spikes at the drain of the output buffer."""
 

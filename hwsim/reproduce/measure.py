@@ -99,13 +99,13 @@ def measure(
     activity = Activity(layers=first.layers)
     for number in samples:
         merge(activity, first if number == 0 else runner.run_one(number))
-    costs = price(runner.machine.price_list(), activity, Labels("", ARCHITECTURE, workload))
+    costs = price(runner.price_list(), activity, Labels("", ARCHITECTURE, workload))
     return Run(runner, costs, len(samples))
 
 
 def decisions(frozen: Frozen, images: int) -> tuple[np.ndarray, np.ndarray]:
     """(output [N, T, classes] accumulated over time, labels [N]) of the first test images; no machine is simulated."""
-    from hwsim.machines.systolic.run import simulated_set
+    from hwsim.machines.request import simulated_set
     from hwsim.network.engine import run_sample
 
     test = simulated_set(frozen.workload)

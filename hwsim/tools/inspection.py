@@ -11,8 +11,10 @@ from hwsim.architecture.describe import describe as describe_architecture
 from hwsim.comparison import kind
 from hwsim.components import registry
 from hwsim.errors import Problem, SpecError
+from hwsim.physics.devices import Device, load_device, shipped_devices
 from hwsim.report import numbers
 from hwsim.report.tables import WIDTH, table
+from hwsim.units import show
 from hwsim.workload import Layer, Workload
 
 ENDINGS = (".yaml", ".yml", ".npz")
@@ -24,9 +26,26 @@ def describe(name: str) -> list[str]:
     if path.is_file() and path.suffix not in ENDINGS:
         hint = "a SCALE-Sim topology (.csv) becomes a workload by 'hwsim import'" if path.suffix == ".csv" else ""
         raise SpecError(Problem(name, f"cannot be checked: expected {', '.join(ENDINGS)}", hint))
+    if _is_device(path):
+        return _wrapped(describe_device(load_device(name)))
     if kind(name) == "arch":
         return _wrapped(describe_architecture(registry.load(name)))
     return list(describe_workload(workload_files.load(name)))
+
+
+def _is_device(path: Path) -> bool:
+    if not path.is_file() or path.suffix not in (".yaml", ".yml"):
+        return False
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        return any(line.replace(" ", "").startswith("schema:hwsim/device/") for line in stream.read(4096).splitlines())
+
+
+def describe_device(device: Device) -> list[str]:
+    """A memory cell: range, levels, every number with error and source, guesses."""
+    levels = "any number of levels" if device.levels is None else f"{device.levels} levels"
+    lines = [f"device {device.name}: {show(device.g_min_S, 'S')} to {show(device.g_max_S, 'S')}, {levels}, {device.iv}"]
+    lines += [f"  {path}: {quantity} [{quantity.source}]" for path, quantity in device.quantities.items()]
+    return [*lines, f"{len(device.quantities)} numbers, {len(device.assumed)} of them assumed"]
 
 
 def _wrapped(lines: list[str]) -> list[str]:
@@ -100,6 +119,11 @@ def _components() -> Iterator[tuple[str, str]]:
         yield name, f"{', '.join(declared.families)}: {actions}"
 
 
+def _devices() -> Iterator[tuple[str, str]]:
+    for name in shipped_devices():
+        yield name, load_device(name).description.partition(". ")[0].rstrip(".")
+
+
 def _dataflows() -> Iterator[tuple[str, str]]:
     for family in registry.catalogue().families.values():
         for name, schedule in family.dataflows.items():
@@ -125,6 +149,7 @@ _LISTINGS = {
     "architectures": _architectures,
     "workloads": _workloads,
     "components": _components,
+    "devices": _devices,
     "dataflows": _dataflows,
     "profiles": _profiles,
     "targets": _targets,

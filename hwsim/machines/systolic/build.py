@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from hwsim.architecture import Architecture
-from hwsim.cost import Instances, PriceList, standard_deviation
+from hwsim.cost import Instances, PriceList, bounds, standard_deviation
 from hwsim.errors import Problem, SpecError
 from hwsim.kernels.tile import UNLIMITED, ArrayConfig
 from hwsim.machines.systolic.dataflow import Dataflow, name_of
@@ -302,6 +302,23 @@ def vary_dram(machine: Machine, parameter: str, value: float) -> Machine:
     if parameter == "bandwidth":
         return replace(machine, dram=replace(machine.dram, bits_per_tick=_bits_per_tick(value, tick)))
     return replace(machine, dram=replace(machine.dram, latency_ticks=_ticks(value, tick, "")[0]))
+
+
+UNCERTAIN = ("bandwidth", "latency")
+"""Parameters of the DRAM that carry an error and decide when data are there."""
+
+
+def timing_ends(machine: Machine) -> dict[str, tuple[str, Machine, Machine]]:
+    """Uncertain parameters that have an effect: path -> (value, machines at its lower and upper 95 % point)."""
+    quantities = machine.architecture.component(machine.dram.name).quantities
+    found = {}
+    for name in UNCERTAIN:
+        quantity = quantities.get(name)
+        if quantity is not None and math.isfinite(quantity.value) and (quantity.sigma or quantity.log_sigma):
+            low, high = bounds(quantity)
+            ends = (vary_dram(machine, name, low), vary_dram(machine, name, high))
+            found[f"{machine.dram.name}.{name}"] = (str(quantity), *ends)
+    return found
 
 
 def refuse(architecture: Architecture, works: list[LayerWork], share: int) -> None:

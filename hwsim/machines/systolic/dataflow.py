@@ -69,3 +69,12 @@ def parse(text: str, where: str = "--dataflow") -> Dataflow:
     if time == "block" and int(block) < 1:
         raise SpecError(f"{where}: a block of timesteps must be at least 1, found '{text}'")
     return Dataflow(text, stationary, time, int(block) if block else 1)
+
+
+def as_override(text: str) -> str:
+    """A dataflow's name as an override of an architecture."""
+    flow = parse(text)
+    if text in NAMED:
+        return f"dataflow={text}"
+    block = f", block: {flow.block}" if flow.time == "block" else ""
+    return f"dataflow={{stationary: {flow.stationary}, time: {flow.time}{block}}}"

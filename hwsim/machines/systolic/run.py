@@ -3,44 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from hwsim.activity import Activity, SampleOutcome
+from hwsim.architecture import Architecture
+from hwsim.cost import PriceList
 from hwsim.errors import Problem, SpecError
 from hwsim.kernels.tile import TileResult, call_kernel
-from hwsim.machines.systolic.build import Machine, refuse
+from hwsim.machines import Finding, Progress
+from hwsim.machines.estimate import naive_estimate, recorded_accuracy
+from hwsim.machines.request import Request, simulated_set
+from hwsim.machines.systolic.build import Machine, build, refuse, timing_ends
 from hwsim.machines.systolic.controller import LayerData, pack_groups, tile_work
 from hwsim.machines.systolic.layers import resolve
 from hwsim.machines.systolic.plan import Schedule, segments
 from hwsim.machines.systolic.schedule import make_schedules
 from hwsim.machines.systolic.simulate import Decision, run_sample
+from hwsim.network.engine import accuracy as measure_accuracy
 from hwsim.network.engine import run_sample as run_network
 from hwsim.network.exit import exits
 from hwsim.network.freeze import Frozen, FrozenLayer, freeze
 from hwsim.network.replay import replay
 from hwsim.network.spikes import Spikes
-from hwsim.workload.model import Samples, Workload
+from hwsim.result import Accuracy, NaiveEstimate
+from hwsim.workload.model import Workload
 
 PROCESS_LIMIT_SECONDS = 60.0
 
 
 TileCall = Callable[..., TileResult]
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is to be run. ``layers`` [A, B) over layers with weights; ``order_seed`` shuffles the start of processes."""
-
-    samples: int = 1
-    timesteps: int | None = None
-    layers: tuple[int, int] | None = None
-    depth: str = "kernel"
-    force: bool = False
-    seed: int = 0
-    order_seed: int | None = None
 
 
 class Remembered:
@@ -125,6 +118,78 @@ class Runner:
             seed=self.request.seed,
             exit_rule=self.machine.exit_rule,
         )
+
+    @property
+    def architecture(self) -> Architecture:
+        """What the machine was built from."""
+        return self.machine.architecture
+
+    @property
+    def dataflow(self) -> tuple[str, str]:
+        """Name of the dataflow, and its description."""
+        return self.machine.dataflow.name, self.machine.dataflow.describe()
+
+    @property
+    def off_chip(self) -> list[str]:
+        """The DRAM."""
+        return [self.machine.dram.name]
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """No further files."""
+        return {}
+
+    def price_list(self) -> PriceList:
+        """Everything that turns counts into costs."""
+        return self.machine.price_list()
+
+    def check_prices(self) -> None:
+        """SpecError where something will be counted that has no price."""
+        works = [schedule.work for schedule in self.schedules]
+        self.price_list().check(self.machine.counted(works), self.architecture.where("components"))
+
+    def timing_ends(self) -> dict[str, tuple[str, Machine, Machine]]:
+        """Uncertain parameters of the DRAM, with machines at both of their 95 % points."""
+        return timing_ends(self.machine)
+
+    def accuracy(self, images: int, progress: Progress | None) -> tuple[Accuracy | None, list[Finding]]:
+        """Measured where the machine changes the function, else what the training recorded."""
+        net = self.workload
+        if self.frozen is None or images == 0 or not self.changes_function:
+            return recorded_accuracy(net), []
+        samples = simulated_set(net)
+        count = min(images, len(samples))
+        if progress:
+            progress(0, count, "accuracy")
+        found = measure_accuracy(
+            self.frozen, samples, count, self.timesteps, seed=self.request.seed, exit_rule=self.machine.exit_rule
+        )
+        if progress:
+            progress(count, count, "accuracy")
+        return Accuracy(found.fraction, count, "measured"), []
+
+    def estimate(self, activity: Activity) -> NaiveEstimate | None:
+        """FLOPs x T x density x E_AC, with the machine's own price of an accumulation (adder, gate and register)."""
+        works = [schedule.work for schedule in self.schedules]
+        shapes = {work.index: (work.geometry.dense_operations * work.groups, work.planes) for work in works}
+        return naive_estimate(shapes, activity, self.machine.accumulate_price())
+
+    def once(self) -> list[Finding]:
+        """Nothing."""
+        return []
+
+    def notes(self) -> list[str]:
+        """What a reader of the result should know."""
+        notes = []
+        if not self.machine.options["membrane_traffic"]:
+            notes.append("membranes cost no traffic between timesteps: an accounting, not a schedule of a machine")
+        rule = self.machine.exit_rule
+        if rule is not None and rule.block == self.timesteps:
+            notes.append(f"early exit looks every {rule.block} timesteps, that is at the end: it saves nothing")
+        if self.frozen is not None and self.frozen.largest_change:
+            change = self.frozen.largest_change
+            notes.append(f"float weights put on an exact grid; largest relative change {change:.2g}")
+        return notes
 
     def vary(self, machines: list[Machine]) -> list[Activity]:
         """Sample 0 on this machine, then on others that differ from it in the timing of their memories only.
@@ -242,9 +307,6 @@ def _inputs(spikes: Spikes, schedule: Schedule) -> Callable[[int, int], np.ndarr
     return take
 
 
-def simulated_set(workload: Workload) -> Samples:
-    """The samples that are simulated: the test set, or whatever the workload has."""
-    for name in ("test", "demo", "calibration"):
-        if name in workload.sample_sets:
-            return workload.samples(name)
-    raise SpecError(f"workload {workload.name} has no samples to simulate")
+def prepare(architecture: Architecture, workload: Workload, request: Request) -> Runner:
+    """Build the machine and make it ready. Raises SpecError for all that does not fit."""
+    return Runner(build(architecture), workload, request)

@@ -1,0 +1,1 @@
+"""Machines of analog crossbars: mapping, programming, simulation, accuracy."""

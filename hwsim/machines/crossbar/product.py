@@ -1,0 +1,188 @@
+"""The product that programmed arrays compute, as the network asks for it; and the ranges of their converters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from hwsim.errors import Problem, SpecError
+from hwsim.grid import current_step
+from hwsim.kernels.analog import Analog, histogram_currents, layer_psums, plain_psums
+from hwsim.machines.crossbar.mapping import Placed
+from hwsim.machines.crossbar.programmed import ArrayModel, LayerArrays
+from hwsim.machines.crossbar.tile import shape_of
+from hwsim.network.engine import run_sample
+from hwsim.network.freeze import Frozen
+from hwsim.network.kernels import list_events
+from hwsim.physics.cache import remember
+from hwsim.rng import draw_key
+from hwsim.workload.model import Samples, Workload
+
+BINS = 4096
+"""Resolution of the histogram that a range is read from."""
+
+
+def stream_of(layer: str) -> str:
+    """Name of the draws of a layer's arrays."""
+    return f"crossbar.{layer}"
+
+
+def draw_keys(seed: int, layer: str, sample: int, t: int, planes: int) -> np.ndarray:
+    """uint64 [planes]: keys of the read noise of a timestep."""
+    name = f"{stream_of(layer)}.read"
+    return np.array([draw_key(seed, name, sample, t, plane) for plane in range(planes)], dtype=np.uint64)
+
+
+@dataclass(frozen=True)
+class ArrayProduct:
+    """A layer on programmed arrays (``hwsim.network.product.Product``)."""
+
+    placed: Placed
+    analog: Analog
+    limit: float
+    seed: int
+
+    @property
+    def full_scale(self) -> float:
+        """Largest magnitude of a psum."""
+        return self.limit
+
+    @property
+    def step(self) -> float:
+        """Grid of the psums."""
+        return current_step(self.limit)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether reads of the same input differ."""
+        return self.analog.noise.size > 0
+
+    def psums(self, x: np.ndarray, timesteps: int, sample: int) -> np.ndarray:
+        """[T or 1, P, M] from integers [T or 1, H, W, C]."""
+        first, channel, value, out, keys = self._operands(x, timesteps, sample)
+        layer_psums(self.analog, first, channel, value, shape_of(self.placed), self.placed.planes, out, keys)
+        return out
+
+    def plain(self, x: np.ndarray, timesteps: int, sample: int) -> np.ndarray:
+        """The same by plain NumPy."""
+        first, channel, value, out, keys = self._operands(x, timesteps, sample)
+        plain_psums(self.analog, first, channel, value, shape_of(self.placed), self.placed.planes, out, keys)
+        return out
+
+    def _operands(self, x, timesteps, sample):  # type: ignore[no-untyped-def]
+        g = self.placed.geometry
+        times = timesteps if len(x) > 1 or self.fresh else 1
+        first, channel, value = list_events(
+            np.ascontiguousarray(x).reshape(len(x), g.H * g.W, g.C), np.empty(0, np.int32)
+        )
+        keys = np.stack(
+            [draw_keys(self.seed, self.placed.name, sample, t, self.placed.planes) for t in range(times)]
+            if self.fresh
+            else [np.zeros(self.placed.planes, dtype=np.uint64)] * times
+        )
+        return first, channel, value, np.empty((times, g.E * g.F, g.M)), keys
+
+
+class ProgrammedNetwork:
+    """All layers of one chip (``seed``): their arrays, and with the ranges of the converters their products."""
+
+    def __init__(
+        self, workload: Workload, ideal: Frozen, placed: tuple[Placed, ...], model: ArrayModel, seed: int
+    ) -> None:
+        self.workload, self.ideal, self.model, self.seed = workload, ideal, model, seed
+        self.placed = {item.name: item for item in placed if not item.digital}
+        self.arrays = {
+            name: LayerArrays(item, ideal.layers[name], model, seed, stream_of(name))
+            for name, item in self.placed.items()
+        }
+
+    def encodings(self) -> None:
+        """Encode all layers. Raises SpecError where weights or device do not fit, before anything long is done."""
+        problems: list[Problem] = []
+        for layer in self.arrays.values():
+            try:
+                _ = layer.encoded
+            except SpecError as error:
+                problems += error.problems
+        if problems:
+            raise SpecError(problems)
+
+    def ranges(self, samples: Samples | None, count: int, quantile: float, timesteps: int) -> dict[str, np.ndarray]:
+        """By layer, code units of one ADC step for each slice and polarity, so that the full scale is the ``quantile``
+        of the currents that the layer's columns carry for ``count`` calibration samples (of reads with an active row).
+
+        Without samples (shape tables) the largest current that can occur is the full scale.
+        """
+        wanted = {
+            name: (*layer.key, self.model, quantile, count, timesteps) for name, layer in self.arrays.items()
+        }
+        kept = {
+            name: remember(
+                ("adc range", self.workload.sha256, *(part if isinstance(part, bytes) else repr(part) for part in key)),
+                lambda name=name: {"step": self._measured(samples, count, quantile, timesteps)[name]},  # type: ignore[misc]
+            )["step"]
+            for name, key in wanted.items()
+        }
+        return kept
+
+    def _measured(self, samples: Samples | None, count: int, quantile: float, timesteps: int) -> dict[str, np.ndarray]:
+        """One ADC step per slice and polarity, of all layers; measured once."""
+        if not hasattr(self, "_steps"):
+            self._steps = self._measure(samples, count, quantile, timesteps)
+        return self._steps
+
+    def _measure(self, samples: Samples | None, count: int, quantile: float, timesteps: int) -> dict[str, np.ndarray]:
+        counts: dict[str, np.ndarray] = {}
+        unscaled, tops = {}, {}
+        for name, layer in self.arrays.items():
+            unscaled[name] = layer.analog(np.ones(layer.groups))
+            groups = np.abs(layer.code_currents).reshape(layer.rows, layer.groups, -1)
+            blocks = np.zeros((self.placed[name].blocks, *groups.shape[1:]))
+            np.add.at(blocks, self.placed[name].block_of, groups)
+            tops[name] = blocks.max(axis=(0, 2))
+            counts[name] = np.zeros((layer.groups, BINS), dtype=np.int64)
+        for number in range(min(count, len(samples)) if samples is not None else 0):
+            assert samples is not None
+            spikes = run_sample(self.ideal, samples, number, timesteps)
+            for name, placed in self.placed.items():
+                g = placed.geometry
+                x = spikes.inputs.channel_last(name)  # type: ignore[attr-defined]
+                first, channel, value = list_events(x.reshape(len(x), g.H * g.W, g.C), np.empty(0, np.int32))
+                histogram_currents(unscaled[name], first, channel, value, shape_of(placed), placed.planes, tops[name],
+                                   counts[name])  # fmt: skip
+        return {name: _steps(counts[name], tops[name], quantile, self.model.codes) for name in counts}
+
+    def products(self, steps: Mapping[str, np.ndarray] | None) -> dict[str, ArrayProduct]:
+        """By layer; ``steps`` as ``ranges`` gives them, None without converters."""
+        made = {}
+        for name, layer in self.arrays.items():
+            analog = layer.analog(None if steps is None else steps[name])
+            made[name] = ArrayProduct(self.placed[name], analog, layer.limit(analog), self.seed)
+        return made
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """By layer, real weights [M, K] in the order (c, r, s): what arrays without converters multiply by."""
+        return {name: layer.effective_weights() for name, layer in self.arrays.items()}
+
+    @cached_property
+    def shares(self) -> tuple[float, float]:
+        """(share of cells at the highest resistance, mean code) over all layers; (0, 0) without any."""
+        codes = [layer.encoded.codes for layer in self.arrays.values()]
+        cells = max(1, sum(item.size for item in codes))
+        return sum(int((item == 0).sum()) for item in codes) / cells, sum(float(item.sum()) for item in codes) / cells
+
+
+def _steps(counts: np.ndarray, tops: np.ndarray, quantile: float, codes: int) -> np.ndarray:
+    """Code units of one ADC step: the upper edge of the bin in which the quantile lies, over the number of steps."""
+    steps = np.empty(len(counts))
+    for group, (bins, top) in enumerate(zip(counts, tops, strict=True)):
+        total = int(bins.sum())
+        last = int(np.searchsorted(np.cumsum(bins), quantile * total)) if total else BINS - 1
+        steps[group] = max(top * (min(last, BINS - 1) + 1) / BINS / max(codes, 1), 1e-12)
+    return steps
+
+
+__all__ = ["ArrayProduct", "ProgrammedNetwork", "draw_keys", "stream_of"]
