@@ -85,7 +85,7 @@ class Study:
 def targets() -> list[Target]:
     """What the shipped network saves, and the share of the entropy unit."""
     data = published()["dt_snn"]
-    common: dict[str, Any] = {"architecture": ARCHITECTURE, "workload": WORKLOAD, "quick": False, "code": ()}
+    common: dict[str, Any] = {"architecture": ARCHITECTURE, "workload": WORKLOAD, "quick": False}
     how = (
         f"exits and accuracy: {IMAGES} test images through the network alone; energy of stopping after t timesteps: "
         f"{RUNS} of the images that do, on the machine, and the same images without exit",

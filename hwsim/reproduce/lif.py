@@ -79,7 +79,7 @@ def step_fraction(bits: int, thresholds: float) -> float:
 def targets() -> list[Target]:
     """The price list alone (quick), the table on the shipped network, and sharing over layers."""
     paper, data = published()["paper"], published()["figure_5b"]
-    quick: dict[str, Any] = {"architecture": ARCHITECTURE, "code": ("architecture", "components", "reproduce")}
+    quick: dict[str, Any] = {"architecture": ARCHITECTURE}
     fig = "Fig. 5b and text"
     return [
         Target("lif.price-list", paper, fig, "power of all LIF units saved by C#4, price list of arch/sata.yaml",
@@ -97,7 +97,7 @@ def targets() -> list[Target]:
                    f"the machine refuses it: {ACROSS_LAYERS}"), **quick),
         Target("lif.table", paper, fig, "energy of all LIF units saved by C#4, shipped vgg9 on the machine",
                data["saving_c4"], "%", Tolerance("absolute", 0.5), _table, architecture=ARCHITECTURE,
-               workload=WORKLOAD, quick=False, code=(), options=f"--dataflow {DATAFLOW}, and as lif.price-list",
+               workload=WORKLOAD, quick=False, options=f"--dataflow {DATAFLOW}, and as lif.price-list",
                assumptions=(UNTRAINED, WIDTHS, f"energy, latency: mean of {SAMPLES} test images on the machine; "
                             f"accuracy: {IMAGES} test images through the network alone",
                             f"step of the stored membrane: register of +-{WIDE:g} thresholds (the shipped one at 8 "

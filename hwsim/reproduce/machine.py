@@ -28,7 +28,7 @@ ANN_STEPS = (1, 2, 4, 8)
 def targets() -> list[Target]:
     """Targets that run the machine; none is quick."""
     paper = published()["paper"]
-    common: dict[str, Any] = {"architecture": ARCHITECTURE, "quick": False, "code": ()}
+    common: dict[str, Any] = {"architecture": ARCHITECTURE, "quick": False}
     figure_4b = [
         Target(f"fig4b.machine-{dataflow}", paper, "Fig. 4b", f"energy at T=4 / energy at T=1, {dataflow}, executable",
                None, "1", Tolerance("relative"), functools.partial(_growth, dataflow),

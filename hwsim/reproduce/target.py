@@ -69,8 +69,7 @@ class Measured:
 class Target:
     """One published number (``published`` None: only drawn or said) and the run that repeats it.
 
-    id: dotted, unique; its first word is the report it stands in. ``code``: parts of the package, as paths relative
-    to it, whose text belongs to the report's hash; () means the whole package.
+    id: dotted, unique; its first word is the report it stands in.
     """
 
     id: str
@@ -86,7 +85,6 @@ class Target:
     options: str = ""
     quick: bool = True
     assumptions: tuple[str, ...] = ()
-    code: tuple[str, ...] = ("profiles", "reproduce")
 
     @property
     def group(self) -> str:
