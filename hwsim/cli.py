@@ -86,11 +86,19 @@ _RUN_OPTIONS = (
 )  # fmt: skip
 
 
-def run_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that simulate and compare share."""
-    for option in reversed(_RUN_OPTIONS):
-        command = option(command)
-    return command
+def with_options(options: Sequence[Callable[..., Any]]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A decorator that gives a command these options, in this order."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+run_options = with_options(_RUN_OPTIONS)
+"""The options that simulate and compare share."""
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
@@ -211,6 +219,45 @@ def import_(file: str, output: str, **options: Any) -> None:
     made = load(output)
     steps, layers = plural(made.timesteps, "timestep"), plural(len(made.weighted), "layer")
     click.echo(f"written: {output} ({made.kind}, {steps}, {layers} with weights)")
+
+
+_PICTURE_OPTIONS = (
+    click.option("-o", "--output", metavar="FILE", required=True, type=click.Path(dir_okay=False),
+                 help="File to write: .png, .svg or .pdf."),
+    click.option("--layer", metavar="NAME", help="Layer to look at. Default: the first that fills an array most."),
+    click.option("--set", "overrides", metavar="PATH=VALUE", multiple=True, callback=_settings,
+                 help="Override a value of the architecture. May be repeated."),
+    click.option("--samples", metavar="N", type=click.IntRange(min=1), default=1, show_default=True,
+                 help="Test samples whose spikes adc and output-error look at."),
+    click.option("--accuracy", metavar="N", type=click.IntRange(min=1), default=100, show_default=True,
+                 help="Test images of array-size."),
+    click.option("--timesteps", metavar="T", type=click.IntRange(1, 1024), help="Run with T timesteps."),
+    click.option("--seed", metavar="S", type=int, default=0, show_default=True, help="Seed of everything random."),
+)  # fmt: skip
+
+
+@commands.command()
+@click.argument("kind")
+@click.argument("arch")
+@click.argument("workload")
+@with_options(_PICTURE_OPTIONS)
+def picture(kind: str, arch: str, workload: str, output: str, **options: Any) -> None:
+    """Draw what a crossbar machine does to a network.
+
+    \b
+    KIND is one of
+      ir-drop       voltage that the cells of an array lack
+      output-error  errors of column currents and psums, gain off and on
+      adc           use of the ADC's codes and clipping, layer by layer
+      array-size    accuracy against array size (takes minutes)
+
+    ARCH is a crossbar machine, WORKLOAD a network with weights. Needs matplotlib (extra: pictures).
+    """
+    from hwsim.report.pictures import draw
+
+    with _progress() as progress:
+        made = draw(kind, arch, workload, output, progress=progress, **options)
+    click.echo(f"written: {made}")
 
 
 @commands.command()

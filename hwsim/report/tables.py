@@ -19,12 +19,14 @@ NOTE_LIMIT = 300
 
 def report(result: Result, width: int = WIDTH) -> str:
     """The whole report as text of at most ``width`` columns."""
+    from hwsim.report.crossbar import crossbar  # it builds on this module
+
     parts = [verdict(result), totals(result, width)]
     if any(row.metric == "energy" for row in result.rows):
         parts.append(components(result, width))
     if result.layers:
         parts.append(layers(result, width))
-    parts += [schedule(result, width), notes(result, width)]
+    parts += [crossbar(result, width), schedule(result, width), notes(result, width)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -33,6 +35,8 @@ def verdict(result: Result) -> str:
     energy = result.totals.get("energy_J")
     profile = result.settings.get("profile")
     head = f"{result.workload} on {result.architecture}, {result.dataflow}{f' by {profile}' if profile else ''}:"
+    if not energy and result.accuracy is not None and "cycles" not in result.totals:
+        return f"{head} accuracy {numbers.percent(result.accuracy.value)}"
     if not energy:
         return f"{head} {numbers.count(result.totals.get('cycles'))} cycles"
     text = f"{head} {numbers.si(energy, 'J')}"
@@ -58,9 +62,10 @@ def totals(result: Result, width: int = WIDTH) -> str:
     for name, unit in units.items():
         if name in result.totals:
             lines.append([words[name], numbers.si(result.totals[name], unit), _interval(result, name, unit)])
-    lines.append(
-        ["cycles", numbers.count(result.totals.get("cycles")), f"sum over {samples:g} sample{'s'[: samples > 1]}"]
-    )
+    if "cycles" in result.totals or result.accuracy is None:
+        lines.append(
+            ["cycles", numbers.count(result.totals.get("cycles")), f"sum over {samples:g} sample{'s'[: samples > 1]}"]
+        )
     if result.accuracy is not None:
         lines.append(["accuracy", numbers.percent(result.accuracy.value), _accuracy(result)])
     if result.estimate is not None:

@@ -14,7 +14,10 @@ from pathlib import Path
 import hwsim
 from hwsim import __version__, shipped, workload
 
-OPTIONAL = {"torch": "training recipes", "scikit-learn": "training recipes", "pytest": "tests", "hypothesis": "tests"}
+OPTIONAL = {
+    "matplotlib": "pictures", "torch": "training recipes", "scikit-learn": "training recipes", "pytest": "tests",
+    "hypothesis": "tests",
+}  # fmt: skip
 
 
 PACKAGE = Path(hwsim.__file__).resolve().parent
