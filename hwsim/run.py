@@ -117,9 +117,8 @@ def simulate_activity(
     ``options`` are the fields of ``Request``.
     """
     request = request or Request(**options)
-    spec = load_architecture(architecture, overrides)
-    if dataflow is not None:
-        spec = load_architecture(architecture, (*overrides, dataflow_override(spec.family, dataflow)))
+    flow = () if dataflow is None else (dataflow_override(dataflow),)
+    spec = load_architecture(architecture, (*overrides, *flow))
     net = load_workload(workload)
     _check_workload(net, request.samples, request.layers)
     runner = prepare(spec, net, request)

@@ -35,6 +35,8 @@ OPERANDS = ("weights", "inputs", "outputs", "membranes")
 Ohms = Annotated[float, Unit("ohm", measured=True), Field(ge=0)]
 Volts = Annotated[float, Unit("V", measured=True), Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Side = Annotated[int, Field(gt=0, le=1024)]
+"""Rows or columns of an array: solving its wires takes the cube of them."""
 
 
 @component("crossbar_array", families=FAMILIES)
@@ -45,8 +47,8 @@ class CrossbarArray:
     """
 
     class Parameters(registry.Parameters):
-        rows: Count
-        columns: Count
+        rows: Side
+        columns: Side
         device: str
         cell_bits: Width
         variation: Annotated[float | None, Field(ge=0)] = None
@@ -55,6 +57,8 @@ class CrossbarArray:
         row_wire: Ohms
         column_wire: Ohms
         sense: Ohms
+        read_voltage: Volts
+        """On an active row; only cells that are not linear look at it."""
         read_time: Seconds
 
     actions: ClassVar = {
@@ -151,7 +155,7 @@ class NeuronModule:
     class Parameters(registry.Parameters):
         lanes: Count
         update_time: Seconds
-        membrane_bits: Width
+        membrane_bits: Annotated[int, Unit("bit", example="22 bit"), Field(ge=2, le=32)]
 
     actions: ClassVar = {
         "update": Action("a neuron updated for one timestep"),
@@ -209,7 +213,7 @@ class Mapping(Parameters):
     pes_per_tile: Count = 8
     share_tiles: bool = False
     """Whether a tile may hold PEs of two layers."""
-    replication: dict[str, Count] = {}  # noqa: RUF012 - pydantic copies it
+    replication: dict[str, Annotated[int, Field(gt=0, le=1024)]] = {}  # noqa: RUF012 - pydantic copies it
     placement: Literal["index", "activity"] = "index"
     first_layer: Literal["mapped", "digital"] = "mapped"
     linear: Literal["mapped", "digital"] = "mapped"
@@ -245,7 +249,11 @@ class Options(Parameters):
     """Options of crossbar machines; the defaults are those of ``arch/spikesim.yaml``."""
 
     gain: Literal["off", "global", "per_column"] = "per_column"
-    """How column currents are calibrated after programming, by a read with all rows on: their sum, or each."""
+    """How column currents are calibrated after programming: their sum, or each."""
+    gain_reads: Literal["all_rows", "calibration"] | None = None
+    """The reads that gains are measured with: one with all rows in use on, or those of ``adc.calibration_images``.
+    null: ``all_rows`` where silent rows are grounded; ``calibration`` where they are gated, because then a column
+    loses several times less in a read with few active rows than with all."""
     silent_rows: Literal["grounded", "gated"] = "grounded"
     terminals: Literal["terminal", "segment", "terminal_and_segment"] = "terminal"
     converters: bool = True
@@ -283,6 +291,10 @@ NEEDED = (
 """Components that a crossbar machine has, by name."""
 
 
+STEEPEST = 20
+"""Largest read voltage in units of a cell's v0: a sinh cell then carries 10^7 times the current of a linear one."""
+
+
 def device_of(architecture: Any) -> Device:
     """The memory cell of a machine: a shipped name, or a file, looked for beside the architecture first.
 
@@ -295,9 +307,15 @@ def device_of(architecture: Any) -> Device:
 
 def _check_device(architecture: Any, report: Callable[[str, str, str], None]) -> None:
     """The device exists, is sound and holds what the encoding asks for."""
-    bits = architecture.components["crossbar"].parameters["cell_bits"]
+    array = architecture.components["crossbar"].parameters
+    bits = array["cell_bits"]
     try:
-        check_levels(device_of(architecture), 1 << min(bits, 62))
+        device = device_of(architecture)
+        check_levels(device, 1 << min(bits, 62))
+        if architecture.options["cell"] == "device" and array["read_voltage"] > STEEPEST * device.v0_V:
+            volts = f"{array['read_voltage']:g} V is more than {STEEPEST} times v0 = {device.v0_V:g} V"
+            report("components.crossbar.read_voltage", f"{volts} of {device.name}, beyond any use of its law",
+                   "Lower the read voltage, or use 'cell: linear'.")  # fmt: skip
     except SpecError as error:
         for problem in error.problems:
             place = "cell_bits" if not problem.where else "device"
@@ -316,6 +334,15 @@ def _check(architecture: Any, report: Callable[[str, str, str], None]) -> None:
         _check_device(architecture, report)
         if array["columns"] < pair:
             report("components.crossbar.columns", "a differential pair needs two columns", "Use more columns.")
+    for name, part in parts.items():
+        if part.count != 1:
+            report(f"components.{name}.count", "how many there are follows from the workload and its mapping",
+                   "Leave count out.")  # fmt: skip
+    if {"router", "link"} <= set(parts):
+        flits = [parts[name].parameters["flit"] for name in ("router", "link")]
+        if flits[0] != flits[1]:
+            report("components.link.flit", f"a link moves the flits of the routers: expected {flits[0]} bit, "
+                   f"found {flits[1]} bit", "Set router.flit and link.flit to the same size.")  # fmt: skip
     if options["early_exit"] is not None and "entropy" not in parts:
         hint = "Add a component 'entropy' of class entropy_unit."
         report("options.early_exit", "early exit needs an entropy unit", hint)

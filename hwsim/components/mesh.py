@@ -296,7 +296,7 @@ class TileNetwork:
         self.router, self.link = router, link
         self._digits = len(str(topology.nodes - 1))
         if buffer_packets is not None:
-            _refuse_rings(topology, f"components.{router}.buffer")
+            refuse_rings(topology, f"components.{router}.buffer")
         self.routers = [Router(self, node) for node in range(topology.nodes)]
 
     def path_of(self, node: int) -> str:
@@ -339,7 +339,8 @@ class TileNetwork:
         return sum(len(output.waiting) for router in self.routers for output in router.outputs.values())
 
 
-def _refuse_rings(topology: Topology, where: str) -> None:
+def refuse_rings(topology: Topology, where: str) -> None:
+    """SpecError, at the place ``where``, if packets in limited buffers could wait for each other in a ring."""
     ring = dependency_cycle(topology)
     if ring is not None:
         found = ", ".join(f"{a} -> {b}" for a, b in ring)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import networkx
 
 Link = tuple[int, int]
+NODE_LIMIT = 4096
+"""Nodes of a network: routes are a table of all pairs."""
 ARITY = 4
 """Children of a node of a tree where nothing else is said: what an H-tree in the plane has."""
 
@@ -97,6 +99,9 @@ def fitting(kind: str, places: int, rows: int = 0, columns: int = 0, where: str 
     kinds: dict[str, Callable[[int, int], Topology]] = {"mesh": mesh, "torus": torus}
     if kind == "tree" and (rows or columns):
         raise SpecError(Problem(where, "a tree has no rows and columns", "Leave them out: the tiles decide its depth."))
+    if max(places, rows * columns) > NODE_LIMIT:
+        found = f"expected at most {NODE_LIMIT} nodes, found {max(places, rows * columns)}"
+        raise SpecError(Problem(where, found, "Use larger arrays, more PEs per tile, or fewer layers (--layers A:B)."))
     if kind == "tree":
         return tree(next(depth for depth in range(places) if ARITY**depth >= places))
     if kind not in kinds:

@@ -10,8 +10,8 @@ bit plane of the input: per column
     psum   += 2^plane x code x unit;   psum -= 2^plane x sum of the correction over the active rows
 
 A block without active rows adds nothing and draws nothing. The draw of a read stands at the index
-(pixel x blocks + block) x Q + q of the key of (sample, timestep, plane). With gated rows the current is that of the
-network that is left when the cells of silent rows are gone (``hwsim.physics.gated``), solved per array.
+(pixel x blocks + block) x Q + q of the key of (sample, timestep, plane). Where the current is no sum over rows (silent
+rows open, cells that are not ohmic), every read of an array is solved (``hwsim.kernels.analog_solved``).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 
 from hwsim.grid import to_grid
 from hwsim.kernels import analog_reads as reads
+from hwsim.kernels import analog_solved as solved
 from hwsim.kernels.gaussian import plain_gaussians
 from hwsim.network.kernels import Shape
 
@@ -36,7 +37,8 @@ class Analog(NamedTuple):
 
     g: np.ndarray
     """[K, Q] column current of one active row, in LSB of its ADC (without ADC: in units that ``unit`` turns into
-    weights); gain, read voltage and LSB included. Shape (0, 0): unknown, no psums can be had."""
+    weights); gain, read voltage and LSB included. Shape (0, 0): reads are solved, or, without ``solve``, the cells are
+    unknown and no psums can be had."""
     unit: np.ndarray
     """[blocks, Q] weight units that one code is worth, sign included."""
     correction: np.ndarray
@@ -51,22 +53,14 @@ class Analog(NamedTuple):
     noise: np.ndarray
     """[K, Q] variance of the read noise per active row, LSB^2; shape (0, 0) where there is none."""
     current_grid: float
-    """Power of two to which a noisy, unconverted or gated current is rounded."""
-    gated: bool
-    """Silent rows are open instead of grounded. What follows is used only then, except ``polarities``."""
-    cells: np.ndarray
-    """[K, Q] conductance of each cell in S."""
-    resistances: np.ndarray
-    """[4] ohm: driver, row segment, column segment, sense."""
-    lsb: np.ndarray
-    """[blocks, Q] LSB per ampere at 1 V drive, gain included."""
+    """Power of two to which a noisy, unconverted or solved current is rounded."""
     position_of: np.ndarray
     """[K] int32 row inside its array."""
-    array_rows: int
-    array_columns: int
-    """Columns of an array; the columns of a filter's polarities stand side by side in it."""
     polarities: int
     """Columns of one weight in one array: 2 for a differential pair, else 1."""
+    solve: solved.Solve | None
+    """Arrays that are solved read by read; None: the silent rows of linear arrays are grounded, currents are sums of
+    ``g``."""
 
     @property
     def filters(self) -> int:
@@ -110,13 +104,11 @@ def check_analog(analog: Analog, shape: Shape) -> None:
     assert analog.polarities_slices % analog.polarities == 0, analog.polarities
     wanted = {"g": (rows, columns), "unit": (analog.blocks, columns), "correction": (rows, shape.filters),
               "noise": (rows, columns)}  # fmt: skip
-    if analog.gated:
-        wanted |= {"cells": (rows, columns), "lsb": (analog.blocks, columns)}
-        assert analog.array_columns >= analog.polarities and analog.position_of.shape == (rows,)
+    if analog.solve is not None:
+        solved.check_solve(analog, shape.filters)
     for name, size in wanted.items():
         part = getattr(analog, name)
-        optional = name not in ("unit", "cells", "lsb")
-        assert part.shape == size or (optional and part.shape == (0, 0)), (name, part.shape, size)
+        assert part.shape == size or (name != "unit" and part.shape == (0, 0)), (name, part.shape, size)
         assert part.dtype == np.float64 and part.flags.c_contiguous and part.flags.writeable, name
     assert analog.block_of.dtype == np.int32 and analog.block_of.flags.writeable, "block_of"
 
@@ -131,7 +123,7 @@ def layer_psums(analog: Analog, first: np.ndarray, channel: np.ndarray, value: n
     keys    [T, planes] uint64 (``hwsim.rng.draw_key``); not looked at without noise
     """
     check_analog(analog, shape)
-    assert analog.g.size or analog.gated, "the cells of this layer are not known"
+    assert analog.g.size or analog.solve is not None, "the cells of this layer are not known"
     window = reads.Window(0, shape.out_height * shape.out_width, 0, shape.filters)
     out[:] = 0.0
     every = np.arange(analog.blocks, dtype=np.int32)
@@ -154,15 +146,11 @@ def read_window(analog: Analog, events: Events, shape: Shape, planes: int, keys:
     for plane in range(planes):
         starts, rows = reads.bucket_rows(*events, shape, plane, analog.block_of, slot_of, slots, window.p0, window.p1)
         active[plane] = (starts[1:] - starts[:-1]).reshape(given, pixels, slots)
-        if analog.gated:
-            from hwsim.kernels import analog_gated
-
-            read_gated = analog_gated.read_all
-            clipped += read_gated(analog, starts, rows, given, wanted, window, 2.0**plane, draws[plane], out)
+        rest = starts, rows, given, wanted, window, 2.0**plane, draws[plane], out
+        if analog.solve is not None:
+            clipped += solved.read_all(analog, *rest)
         elif analog.g.size:
-            clipped += reads.read_all(
-                analog.columns, starts, rows, given, wanted, window, 2.0**plane, draws[plane], out
-            )
+            clipped += reads.read_all(analog.columns, *rest)
     return int(clipped), active
 
 
@@ -188,12 +176,20 @@ def histogram_currents(analog: Analog, first: np.ndarray, channel: np.ndarray, v
     for plane in range(planes):
         starts, rows = reads.bucket_rows(*events, shape, plane, analog.block_of, every, analog.blocks, 0, pixels)
         cells = len(events.first) * pixels
-        if analog.gated:
-            from hwsim.kernels import analog_gated
-
-            analog_gated.count_all(analog, starts, rows, every, top, counts)
+        if analog.solve is not None:
+            solved.count_all(analog, starts, rows, every, top, counts)
         else:
             reads.count_all(analog.columns, starts, rows, cells, every, top, counts)
+
+
+def row_activations(block_of: np.ndarray, events: Events, shape: Shape, planes: int) -> np.ndarray:
+    """int64 [K]: in how many reads of a layer's ``events`` each row is active."""
+    pixels, total = shape.out_height * shape.out_width, np.zeros(len(block_of), dtype=np.int64)
+    one, slot = np.zeros_like(block_of), np.zeros(1, dtype=np.int32)
+    for plane in range(planes):
+        starts, rows = reads.bucket_rows(*events, shape, plane, one, slot, 1, 0, pixels)
+        total += np.bincount(rows[: starts[-1]], minlength=len(total))
+    return total
 
 
 def plain_psums(analog: Analog, first: np.ndarray, channel: np.ndarray, value: np.ndarray, shape: Shape, planes: int,
@@ -248,8 +244,6 @@ def plain_read(analog: Analog, rows: np.ndarray, block: int, pixel: int, key: np
 
 def plain_currents(analog: Analog, rows: np.ndarray, block: int) -> np.ndarray:
     """[Q] column currents of one read, free of noise."""
-    if not analog.gated:
+    if analog.solve is None:
         return np.asarray(analog.g[rows].sum(axis=0))
-    from hwsim.kernels.analog_gated import block_currents
-
-    return block_currents(analog, rows, block, 0, analog.filters).reshape(-1)
+    return solved.block_currents(analog, rows, block, 0, analog.filters).reshape(-1)

@@ -44,6 +44,3 @@ def exact_psums(first, channel, value, weight, shape, p0, p1, out):  # type: ign
         add_scaled_rows(out[p - p0], weight, rows, values, count)
         done += count * shape.filters
     return done
-
-
-

@@ -6,6 +6,8 @@ import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from hwsim.errors import SpecError, did_you_mean, nearest
+
 if TYPE_CHECKING:
     from hwsim.activity import Activity
     from hwsim.architecture import Architecture
@@ -109,10 +111,19 @@ def prepare(architecture: Architecture, workload: Workload, request: Request) ->
     return prepared
 
 
-def dataflow_override(family: str, dataflow: str) -> str:
-    """``--dataflow`` as an override of the architecture, so that it is checked with what will run."""
-    if family == "systolic":
-        from hwsim.machines.systolic.dataflow import as_override
+def dataflow_override(dataflow: str) -> str:
+    """``--dataflow`` as an override of the architecture, so that it is checked with what will run.
 
-        return as_override(dataflow)
-    return f"dataflow={dataflow}"
+    A name is left to the architecture's family; STATIONARY/TIME is that of systolic machines. Raises SpecError for a
+    name that no family knows.
+    """
+    from hwsim.components.registry import catalogue
+
+    names = [name for family in catalogue().families.values() for name in family.dataflows]
+    if dataflow in names:
+        return f"dataflow={dataflow}"
+    if "/" not in dataflow and nearest(dataflow, names):
+        raise SpecError(f"--dataflow: unknown dataflow '{dataflow}'\n  {did_you_mean(dataflow, names, 'Dataflows')}")
+    from hwsim.machines.systolic.dataflow import as_override
+
+    return as_override(dataflow)

@@ -203,12 +203,14 @@ def expected_of(model: type[BaseModel], key: str) -> str:
 def _expected(model: type[BaseModel], key: str, detail: ErrorDetails) -> str:
     field = model.model_fields[key]
     context = detail.get("ctx", {})
+    bound = next((f"{sign} {_bound(context[name])}" for _, name, sign in _SIGNS if name in context), "")
     if len(detail["loc"]) > 1:
+        if bound:
+            return f"a number {bound}"
         kinds = {"int_type": int, "string_type": str, "bool_type": bool, "float_type": float}
         if detail["type"] in kinds:
             return _NOUNS[kinds[detail["type"]]]
         return detail["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-    bound = next((f"{sign} {_bound(context[name])}" for _, name, sign in _SIGNS if name in context), "")
     unit = _unit_of(field)
     if unit:
         return unit.phrase(bound)
@@ -222,7 +224,8 @@ def _noun(field: FieldInfo) -> str:
     inner = _model_of(field.annotation)
     if inner:
         return f"a mapping with the keys {', '.join(inner.model_fields)}"
-    noun = _NOUNS.get(_base_type(field.annotation), "a list" if typing.get_origin(field.annotation) else "a value")
+    kinds = {dict: "a mapping", None: "a value"}
+    noun = _NOUNS.get(_base_type(field.annotation), kinds.get(typing.get_origin(field.annotation), "a list"))
     bounds = [
         f"{sign} {_bound(getattr(item, name))}"
         for item in field.metadata

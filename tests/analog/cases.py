@@ -9,12 +9,16 @@ import numpy as np
 
 from hwsim.grid import to_grid
 from hwsim.kernels.analog import Analog
+from hwsim.kernels.analog_solved import OHMIC, Solve, names_of
 from hwsim.kernels.analog_tile import TileConfig, TileState, TileWork
 from hwsim.network.kernels import Shape, list_events
 from hwsim.rng import draw_key
 
 NONE = np.zeros((0, 0))
 GRID = 2.0**-30
+OHM = (1e3, 5.0, 10.0, 1e3)
+KINDS = ((True, OHMIC), (False, "sinh"), (True, "cubic"))
+"""(gated, law) of arrays that are solved per read."""
 Case = tuple[TileWork, TileConfig, Analog, TileState]
 
 
@@ -76,24 +80,35 @@ def row_blocks(shape: Shape, size: int, by_tap: bool) -> tuple[np.ndarray, np.nd
     return block_of, position, [[tap * per_tap + part for tap in range(taps)] for part in range(per_tap)]
 
 
-def random_layer(rng: np.random.Generator, gated: float = 0.1) -> Layer:
-    """A layer with every option drawn; all its numbers are on grids."""
+def random_solve(rng: np.random.Generator, kind: tuple[bool, str], shape: Shape, blocks: int, size: int, groups: int,
+                 polarities: int) -> Solve:  # fmt: skip
+    """Whole arrays of cells that are far from linear at the voltage they are read with; unused cells conduct too."""
+    arrays = blocks * -(-shape.filters // (size // polarities))
+    stored = rng.uniform(5e-6, 5e-5, (arrays, groups // polarities, size, size))
+    lsb = rng.uniform(2e4, 1e5, (blocks, groups * shape.filters))
+    gated, law = kind
+    return Solve(stored, names_of(stored), OHM, lsb, gated, law, v0=0.0 if law == OHMIC else 0.3, volts=0.4)
+
+
+def random_layer(rng: np.random.Generator, solved: float = 0.2) -> Layer:
+    """A layer with every option drawn; all its numbers are on grids. ``solved``: share of layers solved per read."""
     shape, size = random_shape(rng), int(rng.integers(2, 6))
     polarities = int(rng.integers(1, 3))
     groups, planes, times = polarities * int(rng.integers(1, 4)), int(rng.integers(1, 5)), int(rng.integers(1, 4))
     block_of, position, parts = row_blocks(shape, size, bool(rng.random() < 0.6))
     rows, blocks, columns = len(block_of), int(block_of.max()) + 1, groups * shape.filters
     codes = int(rng.choice([0, 3, 7, 40]))
-    is_gated, noisy = bool(rng.random() < gated), bool(rng.random() < 0.5)
+    kind = KINDS[int(rng.integers(0, len(KINDS)))] if rng.random() < solved else None
+    noisy = bool(rng.random() < 0.5)
+    g = to_grid(rng.uniform(-0.1, 5, (rows, columns)), float(rng.choice([GRID, 0.5])))  # 0.5: ties in rounding
     analog = Analog(
-        g=to_grid(rng.uniform(-0.1, 5, (rows, columns)), float(rng.choice([GRID, 0.5]))),  # 0.5: ties in rounding
+        g=g if kind is None else NONE,
         unit=to_grid(rng.normal(size=(blocks, columns)), 2.0**-16),
         correction=to_grid(rng.normal(size=(rows, shape.filters)), 2.0**-20) if rng.random() < 0.6 else NONE,
         block_of=block_of, blocks=blocks, polarities_slices=groups, codes=codes,
         noise=to_grid(rng.uniform(0, 1, (rows, columns)), GRID) if noisy else NONE, current_grid=2.0**-20,
-        gated=is_gated, cells=rng.uniform(5e-6, 5e-5, (rows, columns)) if is_gated else NONE,
-        resistances=np.array([1e3, 5.0, 10.0, 1e3]), lsb=rng.uniform(5e4, 1e5, (blocks, columns)) if is_gated else NONE,
-        position_of=position, array_rows=size, array_columns=size, polarities=polarities,
+        position_of=position, polarities=polarities,
+        solve=None if kind is None else random_solve(rng, kind, shape, blocks, size, groups, polarities),
     )  # fmt: skip
     density = rng.choice([0.05, 0.2, 0.6])
     x = rng.integers(1, 2**planes, (times, shape.height * shape.width, shape.channels))

@@ -26,8 +26,7 @@ def analog(**changes: Any) -> Analog:
     base = Analog(
         g=CELLS.copy(), unit=np.array([[1.0, 1, 1], [2, 2, 2]]), correction=np.ones((4, 3)),
         block_of=np.array([0, 0, 1, 1], dtype=np.int32), blocks=2, polarities_slices=1, codes=7, noise=NONE,
-        current_grid=2.0**-20, gated=False, cells=NONE, resistances=np.zeros(4), lsb=NONE,
-        position_of=np.array([0, 1, 0, 1], dtype=np.int32), array_rows=2, array_columns=3, polarities=1,
+        current_grid=2.0**-20, position_of=np.array([0, 1, 0, 1], dtype=np.int32), polarities=1, solve=None,
     )  # fmt: skip
     return base._replace(**changes)
 

@@ -7,7 +7,7 @@ import numpy as np
 from hwsim.components.analog_process import AnalogTile, call_process, estimate_process_seconds
 from hwsim.kernels.analog_tile import COUNTS, call_kernel
 from hwsim.testing import agree, differences
-from tests.analog.cases import random_cases
+from tests.analog.cases import KINDS, random_cases
 
 CASES = 240
 
@@ -35,10 +35,14 @@ def test_cases_reach_everything() -> None:
     assert {case[2].slices for case in cases} == {1, 2, 3}
     for reached in (
         {(case[1].sample_hold, case[1].zero_vectors, case[2].codes > 0) for case in cases},
-        {(case[2].noise.size > 0, case[2].correction.size > 0, case[2].gated) for case in cases},
+        {(case[2].noise.size > 0, case[2].correction.size > 0, case[2].solve is not None) for case in cases},
         {(case[0].shape.pad_y > 0, case[0].shape.stride_x > 1, len(case[0].blocks) > 1) for case in cases},
     ):
         assert len(reached) == 8, reached
+    solved = [(case[2].solve, result) for case, result in zip(cases, results, strict=True) if case[2].solve]
+    for kind in KINDS:
+        read = [result for solve, result in solved if (solve.gated, solve.law) == kind and result.psum.any()]
+        assert len(read) > 5, kind
     assert any(case[3].adc_backlog and case[1].sample_hold for case in cases)
     skipped = [(case, result) for case, result in zip(cases, results, strict=True)
                if case[1].zero_vectors == "skipped" and result.counts["read"]]  # fmt: skip

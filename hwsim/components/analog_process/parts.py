@@ -10,6 +10,7 @@ import numpy as np
 from hwsim.components.analog_process.vectors import Vector
 from hwsim.components.analog_process.wiring import BACKLOG, Bench, Code, Currents, Empty, Process, Voltage
 from hwsim.grid import to_grid
+from hwsim.kernels.analog_solved import block_currents
 from hwsim.kernels.gaussian import plain_gaussians
 
 
@@ -114,9 +115,7 @@ class Array:
         analog, work = self.bench.analog, self.bench.work
         if not active:
             return [0.0] * len(self.columns)
-        if analog.gated:
-            from hwsim.kernels.analog_gated import block_currents
-
+        if analog.solve is not None:
             every = block_currents(analog, np.array(active), self.block, work.m0, work.m1)
             own = every.reshape(analog.slices, analog.polarities, -1)[self.slice]
             currents = own.T.reshape(-1).tolist()

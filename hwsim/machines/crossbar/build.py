@@ -10,9 +10,11 @@ from typing import Any
 
 from hwsim.architecture import Architecture
 from hwsim.components.crossbar import NEEDED, device_of
+from hwsim.components.mesh import refuse_rings
 from hwsim.components.topology import Topology, fitting
 from hwsim.cost import Instances, PriceList
-from hwsim.errors import SpecError
+from hwsim.errors import Problem, SpecError
+from hwsim.kernels.analog_solved import OHMIC
 from hwsim.machines.crossbar.mapping import Placed, Plan, plan
 from hwsim.machines.crossbar.programmed import ArrayModel
 from hwsim.network.exit import ExitRule
@@ -21,6 +23,8 @@ from hwsim.physics.encoding import polarities_of
 from hwsim.units import Quantity
 from hwsim.workload.model import Workload
 
+MAXIMUM_TICKS = 10**9
+"""Of one latency; what a sample takes then still fits an int64."""
 STATISTICS = frozenset({("adc", "clipped")})
 """Counted and reported, but no action of the hardware: codes that the range of an ADC cut off."""
 
@@ -175,11 +179,13 @@ def build(architecture: Architecture, workload: Workload, layers: tuple[int, int
     model = _model(architecture, array)
     made = plan(
         workload, architecture.mapping, rows=model.rows, columns=model.columns, polarities=model.polarities,
-        cell_bits=model.cell_bits, layers=layers, where=architecture.where("mapping"),
+        cell_bits=model.cell_bits, layers=layers, where=architecture.where("mapping.replication"),
     )  # fmt: skip
     timing, rounding = _timing(architecture)
     noc = architecture.noc
     topology = fitting(noc["topology"], made.tiles + 1, noc["rows"], noc["columns"], architecture.where("noc"))
+    if architecture.component("router").parameters["buffer"] is not None:
+        refuse_rings(topology, architecture.where("components.router.buffer"))
     per_adc = architecture.component("mux").parameters["columns_per_adc"]
     _check_sharing(architecture, made.layers)
     return Machine(
@@ -194,19 +200,24 @@ def _model(architecture: Architecture, array: Mapping[str, Any]) -> ArrayModel:
     if array["variation"] is not None:
         device = device.with_variation(array["variation"], "set:components.crossbar.variation")
     codes = 2 ** architecture.component("adc").parameters["bits"] - 1 if options["converters"] else 0
+    gated = options["silent_rows"] == "gated"
+    curved = options["cell"] == "device" and device.iv != "linear"
     return ArrayModel(
         rows=array["rows"], columns=array["columns"], polarities=polarities_of(mapping["encoding"]), device=device,
         cell_bits=array["cell_bits"],
         resistances=(array["driver"], array["row_wire"], array["column_wire"], array["sense"]),
         terminals=options["terminals"], scheme=mapping["encoding"], inversion=mapping["inversion"],
-        age_s=options["age"], gain=options["gain"], gated=options["silent_rows"] == "gated",
-        read_noise=options["read_noise"], codes=codes,
+        age_s=options["age"], gain=options["gain"], gated=gated,
+        read_noise=options["read_noise"], codes=codes, law=device.iv if curved else OHMIC,
+        v0=device.v0_V if curved else 0.0, volts=array["read_voltage"],
+        gain_reads=options["gain_reads"] or ("calibration" if gated else "all_rows"),
     )  # fmt: skip
 
 
 def _timing(architecture: Architecture) -> tuple[Timing, list[str]]:
     tick = Fraction(architecture.technology.tick_s).limit_denominator(10**15)
     rounding: list[str] = []
+    problems: list[Problem] = []
 
     def ticks(component: str, parameter: str, least: int = 1) -> int:
         seconds = architecture.component(component).parameters[parameter]
@@ -214,6 +225,9 @@ def _timing(architecture: Architecture) -> tuple[Timing, list[str]]:
         whole = max(least, math.ceil(exact))
         if whole != exact:
             rounding.append(f"{component}.{parameter}: {float(exact):.4g} ticks rounded up to {whole}")
+        if whole > MAXIMUM_TICKS:
+            place, found = f"components.{component}.{parameter}", f"{whole:,} ticks of the clock"
+            problems.append(architecture.problem(place, f"expected at most {MAXIMUM_TICKS:,} ticks, found {found}"))
         return whole
 
     entropy = architecture.components.get("entropy")
@@ -222,6 +236,8 @@ def _timing(architecture: Architecture) -> tuple[Timing, list[str]]:
         ticks("diff", "combine_time"), ticks("h_tree", "latency"), ticks("router", "latency"), ticks("link", "latency"),
         ticks("neuron", "update_time"), entropy.parameters["cycles_per_class"] if entropy else 1,
     )  # fmt: skip
+    if problems:
+        raise SpecError(problems)
     return timing, rounding
 
 

@@ -119,11 +119,9 @@ class Chip:
         packet = Packet(self.node_of[tile], self.global_node, port, payload, self.flits(bits), cause)
         self.network.send(sender, packet)
 
-    def to_tile(self, tile: int, port: str, payload: Any, flits: int, cause: Cause, sender: str) -> None:
-        """A packet from the global node to a tile."""
-        self.network.send(sender, Packet(self.global_node, self.node_of[tile], port, payload, flits, cause))
-
-    def to_tiles(self, targets: list[tuple[int, str]], payload: Any, flits: int, cause: Cause, sender: str) -> None:
-        """One packet from the global node to several tiles."""
+    def from_global(self, targets: list[tuple[int, str]], payload: Any, flits: int, cause: Cause) -> Packet | Multicast:
+        """A packet from the global node to a tile, or to several; ``targets`` (tile, port)."""
         places = tuple((self.node_of[tile], port) for tile, port in targets)
-        self.network.send(sender, Multicast(self.global_node, places, payload, flits, cause))
+        if len(places) == 1:
+            return Packet(self.global_node, *places[0], payload, flits, cause)
+        return Multicast(self.global_node, places, payload, flits, cause)

@@ -9,6 +9,7 @@ from hwsim.components.memory import Process
 from hwsim.machines.crossbar.chip import Chip, Row
 from hwsim.machines.crossbar.feeder import Ready, Stop, feed_port, tile_port
 from hwsim.machines.crossbar.globals import Made
+from hwsim.workload.model import INPUT
 
 Decision = Callable[[int], bool]
 """Given the timesteps done, whether the sample stops there."""
@@ -90,12 +91,14 @@ class Controller:
     def _hand_in(self, edge: str, t: int) -> None:
         chip, flow = self.chip, self.chip.flow
         first = next(iter(flow.readers.get(edge, [])), None)
-        if t == 0 or first is None or not chip.data[first.name].inputs.constant(first.name):
+        if first is None:  # an operation without weights takes it, such as the short way round some layers
+            bits = max(1, flow.workload.edge(edge).bits) * math.prod(flow.shapes[edge])
+            constant = edge == INPUT and flow.workload.input.encoding == "direct"
+        else:
+            bits = first.planes * first.geometry.C * first.geometry.W * first.geometry.H
+            constant = chip.data[first.name].inputs.constant(first.name)
+        if t == 0 or not constant:
             line = int(chip.machine.parameter("global_buffer", "line"))
-            if first is None:  # an operation without weights takes it, such as the short way round some layers
-                bits = max(1, flow.workload.edge(edge).bits) * math.prod(flow.shapes[edge])
-            else:
-                bits = first.planes * first.geometry.C * first.geometry.W * first.geometry.H
             chip.count(None if first is None else first.name, t, "global_buffer", "write", -(-bits // line))
         for y in range(flow.rows(edge)):
             chip.board.send(self.path, "input", Made(edge, Row(t, y)))

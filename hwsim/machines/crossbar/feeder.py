@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from hwsim.components.memory import Process
 from hwsim.machines.crossbar.chip import Chip, Row
 from hwsim.machines.crossbar.flow import window
 from hwsim.machines.crossbar.mapping import Placed, Tile
+from hwsim.machines.crossbar.reader import READER, Fetch, Fetched
 
 
 class Ready(NamedTuple):
@@ -41,16 +43,27 @@ class Sent(NamedTuple):
 
 @dataclass
 class Lane:
-    """One tile as a feeder sees it: rows [sent, ready) wait, rows [freed, sent) stand in its buffer."""
+    """One tile as a feeder sees it: rows [sent, ready) wait, rows [freed, sent) stand in its buffer or come to it.
 
-    tile: Tile
+    A layer declared digital has one lane instead, which ends beside the global buffer and takes every row.
+    """
+
+    tile: Tile | None
     port: str
+    channels: tuple[int, int]
     rows: int
     """Rows that its buffer holds."""
     wanted: np.ndarray
     """bool [H]: which rows of a map this tile needs (a copy of a layer does not need all)."""
     sent: int = 0
     freed: int = 0
+    asked: deque[int] = field(default_factory=deque)
+    """Rows that the reader of the global buffer is to send, and has not yet."""
+
+    @property
+    def left(self) -> int:
+        """Rows before this one have left the global buffer, or are not wanted."""
+        return self.asked[0] if self.asked else self.sent
 
     def held(self, height: int) -> int:
         """Rows in the buffer, or on their way to it."""
@@ -68,35 +81,39 @@ def feed_port(placed: Placed) -> str:
 
 
 class Feeder:
-    """Sends input rows in order (timestep by timestep, top to bottom) to every tile of a layer that needs them."""
+    """Has input rows sent in order (timestep by timestep, top to bottom) to every tile of a layer that needs them."""
 
     def __init__(self, chip: Chip, placed: Placed) -> None:
         self.chip, self.placed, self.path = chip, placed, feed_port(placed)
         self.height = placed.geometry.H
         self.port = chip.board.port(self.path)
-        self.lanes = [self._lane(number, tile) for number, tile in enumerate(placed.tiles)]
+        self.lanes = [self._lane(number, tile) for number, tile in enumerate(placed.tiles)] or [self._beside()]
+        noc = chip.machine.architecture.noc
+        self.together, self.checked = bool(noc["multicast"]), noc["packets"] == "zero_checked"
+        self.flit, self.line = (
+            int(chip.machine.parameter(*name)) for name in (("router", "flit"), ("global_buffer", "line"))
+        )
         self.ready = 0
         self.limit = chip.timesteps * self.height
         self.told = 0
 
     def serve(self) -> Process:
-        """React to rows that come and room that is given back."""
+        """React to rows that come, rows that have left, and room that is given back."""
         while True:
             message = yield self.port.next()
             if isinstance(message, Stop):
                 self.limit = min(self.limit, message.t * self.height)
             elif isinstance(message, Freed):
                 self.lanes[message.tile].freed = max(self.lanes[message.tile].freed, message.upto)
+            elif isinstance(message, Fetched):
+                for number in message.lanes:
+                    self.lanes[number].asked.popleft()
             else:
                 self._arrive(message.row)
-            lines = self._send()
-            if lines:
-                yield self.chip.env.timeout(lines)
+            self._send()
 
     def waits(self) -> str:
         """For whom a feeder waits that has not sent everything; empty if it has."""
-        if self.placed.digital:
-            return f"{self.path} waits for row {self.ready}" if self.ready < self.limit else ""
         behind = [lane for lane in self.lanes if lane.sent < min(self.ready, self.limit)]
         if behind:
             return f"{self.path} waits for room in {behind[0].port} (row {behind[0].sent})"
@@ -114,92 +131,81 @@ class Feeder:
             ready = ready // self.height * self.height
         return min(ready, self.limit)
 
-    def _send(self) -> int:
-        """Send what can be sent; returns the lines read from the global buffer, one a tick."""
-        available, lines = self._available(), 0
-        if self.placed.digital:
-            return self._send_digital(available)
-        if self.chip.machine.architecture.noc["multicast"]:
-            while self.lanes and self._all_can(available):
-                lines += self._send_together()
-        else:
-            for lane in self.lanes:
-                while lane.sent < available and self._fits(lane):
-                    lines += self._send_row(lane)
-        upto = min((lane.sent for lane in self.lanes), default=self.ready)
+    def _send(self) -> None:
+        """Ask for all rows that can be sent, row by row; tell the keeper which ones have left for all tiles."""
+        available = self._available()
+        while numbers := self._can(available):
+            rows: dict[int, list[int]] = {}
+            for number in numbers:
+                lane = self.lanes[number]
+                if lane.wanted[lane.sent % self.height]:
+                    lane.asked.append(lane.sent)
+                    rows.setdefault(lane.sent, []).append(number)
+                lane.sent += 1
+            for place, wanting in rows.items():
+                for lanes in [wanting] if self.together else [[number] for number in wanting]:
+                    self._ask(place, tuple(lanes))
+        upto = min(lane.left for lane in self.lanes)
         if upto > self.told:
             self.told = upto
             self.chip.board.send(self.path, "room", Sent(self.placed.name, upto))
-        return lines
 
-    def _send_digital(self, available: int) -> int:
-        """A layer declared digital is computed at the global node: its rows are read there, without a packet."""
-        g, lines = self.placed.geometry, 0
-        while self.told < available:
-            t, y = divmod(self.told, self.height)
-            lines += self._read(t, g.C * g.W * self.placed.planes)
-            self.told += 1
-            self.chip.board.send(self.path, tile_port(self.placed, 0), Ready(Row(t, y)))
-            self.chip.board.send(self.path, "room", Sent(self.placed.name, self.told))
-        return lines
+    def _can(self, available: int) -> list[int]:
+        """Lanes that can take their next row; all or none where a row goes to all of them together."""
+        numbers = [number for number, lane in enumerate(self.lanes) if lane.sent < available and self._fits(lane)]
+        return numbers if not self.together or len(numbers) == len(self.lanes) else []
 
     def _fits(self, lane: Lane) -> bool:
         return not lane.wanted[lane.sent % self.height] or lane.held(self.height) < lane.rows
 
-    def _all_can(self, available: int) -> bool:
-        return all(lane.sent < available and self._fits(lane) for lane in self.lanes)
-
-    def _send_row(self, lane: Lane) -> int:
-        t, y = divmod(lane.sent, self.height)
-        lane.sent += 1
-        if not lane.wanted[y]:
-            return 0
-        chip, cause = self.chip, self.chip.cause(self.placed.name, t)
-        bits = self._bits(lane.tile)
-        flits = self._flits(t, y, lane.tile.channels)
-        chip.to_tile(lane.tile.node, lane.port, Ready(Row(t, y)), flits, cause, self.path)
-        return self._read(t, bits)
-
-    def _send_together(self) -> int:
-        t, y = divmod(self.lanes[0].sent, self.height)
-        lanes = [lane for lane in self.lanes if lane.wanted[y]]
-        for lane in self.lanes:
-            lane.sent += 1
-        if not lanes:
-            return 0
-        low, high = (pick(lane.tile.channels[end] for lane in lanes) for end, pick in ((0, min), (1, max)))
-        targets = [(lane.tile.node, lane.port) for lane in lanes]
-        cause = self.chip.cause(self.placed.name, t)
-        self.chip.to_tiles(targets, Ready(Row(t, y)), self._flits(t, y, (low, high)), cause, self.path)
-        return self._read(t, (high - low) * self.placed.geometry.W * self.placed.planes)
-
-    def _read(self, t: int, bits: int) -> int:
-        lines = -(-bits // int(self.chip.machine.parameter("global_buffer", "line")))
-        self.chip.count(self.placed.name, t, "global_buffer", "read", lines)
-        return lines
-
-    def _bits(self, tile: Tile) -> int:
-        return (tile.channels[1] - tile.channels[0]) * self.placed.geometry.W * self.placed.planes
+    def _ask(self, place: int, numbers: tuple[int, ...]) -> None:
+        """Row ``place`` is to be read once and sent to these lanes."""
+        chip, g, (t, y) = self.chip, self.placed.geometry, divmod(place, self.height)
+        lanes = [self.lanes[number] for number in numbers]
+        channels = min(lane.channels[0] for lane in lanes), max(lane.channels[1] for lane in lanes)
+        lines = -(-(channels[1] - channels[0]) * g.W * self.placed.planes // self.line)
+        ready = Ready(Row(t, y))
+        send: Any = (lanes[0].port, ready)
+        if self.placed.tiles:
+            targets = [(lane.tile.node, lane.port) for lane in lanes if lane.tile is not None]
+            send = chip.from_global(targets, ready, self._flits(t, y, channels), chip.cause(self.placed.name, t))
+        chip.board.send(self.path, READER, Fetch(self.placed.name, t, lines, send, numbers, self.path))
 
     def _flits(self, t: int, y: int, channels: tuple[int, int]) -> int:
         """Flits of a row; where packets are checked for zeros, only those with something in them, and one at least."""
         g, planes = self.placed.geometry, self.placed.planes
-        flits = self.chip.flits((channels[1] - channels[0]) * g.W * planes)
-        if self.chip.machine.architecture.noc["packets"] == "bitmap":
-            return flits
+        if not self.checked:
+            return self.chip.flits((channels[1] - channels[0]) * g.W * planes)
         row = self.chip.data[self.placed.name].at(t)[0, y * g.W : (y + 1) * g.W, channels[0] : channels[1]].reshape(-1)
-        values = max(1, int(self.chip.machine.parameter("router", "flit")) // planes)
-        return max(1, int(np.unique(np.flatnonzero(row) // values).size))
+        return flits_in_use(row, planes, self.flit)
 
     def _lane(self, number: int, tile: Tile) -> Lane:
-        wanted = np.zeros(self.height, dtype=bool)
-        for e in range(tile.copy, self.placed.geometry.E, self.placed.copies):
-            first, last = window(self.placed.geometry, e)
-            wanted[first:last] = True
-        return Lane(tile, tile_port(self.placed, number), buffer_rows(self.chip.machine, self.placed, tile), wanted)
+        rows, wanted = buffer_rows(self.chip.machine, self.placed, tile), wanted_rows(self.placed, tile)
+        return Lane(tile, tile_port(self.placed, number), tile.channels, rows, wanted)
+
+    def _beside(self) -> Lane:
+        """Where a layer declared digital is computed, which reads the rows as it needs them."""
+        g = self.placed.geometry
+        everything = self.chip.timesteps * g.H
+        return Lane(None, tile_port(self.placed, 0), (0, g.C), everything, np.ones(g.H, dtype=bool))
 
 
 def buffer_rows(machine, placed: Placed, tile: Tile) -> int:  # type: ignore[no-untyped-def]
     """Input rows that a tile's buffer holds."""
     bits = (tile.channels[1] - tile.channels[0]) * placed.geometry.W * placed.planes
     return int(machine.parameter("tile_buffer", "capacity")) // tile.share // bits
+
+
+def wanted_rows(placed: Placed, tile: Tile) -> np.ndarray:
+    """bool [H]: the input rows under the kernels of a tile's output rows; copies of a layer take these in turn."""
+    wanted = np.zeros(placed.geometry.H, dtype=bool)
+    for e in range(tile.copy, placed.geometry.E, placed.copies):
+        first, last = window(placed.geometry, e)
+        wanted[first:last] = True
+    return wanted
+
+
+def flits_in_use(values: np.ndarray, planes: int, flit: int) -> int:
+    """Flits of ``flit`` bits with (a part of) a value that is not zero, one at least; values of ``planes`` bits."""
+    bits = np.flatnonzero(values)[:, None] * planes + np.arange(planes)
+    return max(1, int(np.unique(bits // flit).size))

@@ -238,8 +238,10 @@ class Pool:
             rows = sum(
                 last - first for first, last in (flow.needed(layer, y, place) for place in range(len(layer.inputs)))
             )
-            values = channels * width * rows
-            words = -(-values * max(1, edge.bits) // self.word) if component == "pool" else values
+            if component == "pool":
+                words = -(-channels * width * rows * max(1, edge.bits) // self.word)
+            else:  # pairs of values are added
+                words = channels * width * (rows - 1)
             chip.count(origin, t, component, action, words)
             words = words if component == "pool" else -(-words // int(chip.machine.parameter("digital", "lanes")))
         return words

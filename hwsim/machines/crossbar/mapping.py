@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hwsim.errors import Problem, SpecError, did_you_mean
-from hwsim.physics.encoding import slices_of
+from hwsim.physics.encoding import WEIGHT_BITS, slices_of
 from hwsim.workload.model import Geometry, Layer, Workload
 
 MAXIMUM_PLANES = 16
@@ -186,7 +186,12 @@ def plan(
             problems.append(Problem(place, "grouped convolutions are not mapped onto crossbars",
                                     "Each group would need arrays of its own, mostly empty."))  # fmt: skip
         bits = layer.weights.bits if layer.weights is not None else 8
-        placed.append(_place(index, layer, planes, bits, mapping, room, (rows, columns, polarities, cell_bits)))
+        item = _place(index, layer, planes, bits, mapping, room, (rows, columns, polarities, cell_bits))
+        placed.append(item)
+        if bits > WEIGHT_BITS[1] and not item.digital:
+            problems.append(Problem(place, f"has float weights; cells hold integers of {WEIGHT_BITS[0]} to "
+                                    f"{WEIGHT_BITS[1]} bits", "Export the network with quantised weights, such as int8 "
+                                    "and a scale per channel."))  # fmt: skip
     if problems:
         raise SpecError(problems)
     return Plan(tuple(_with_shares(placed, room)), room.tiles)

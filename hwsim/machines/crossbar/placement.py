@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.components.topology import hop_counts
+from hwsim.machines.crossbar.feeder import flits_in_use, wanted_rows
 from hwsim.machines.crossbar.mapping import Placed
 
 
@@ -29,7 +30,7 @@ def place(runner: Any) -> tuple[dict[int, int], int, list[str]]:
              for places in (by_index, by_activity)]  # fmt: skip
     note = (
         f"placement by activity: NoC energy of sample 0 {costs[1]:.4g} J, by index {costs[0]:.4g} J "
-        f"({1 - costs[1] / costs[0]:.1%} less)"
+        f"({1 - costs[1] / costs[0] if costs[0] else 0.0:.1%} less)"
     )
     return by_activity, where, [note]
 
@@ -56,15 +57,13 @@ def tile_traffic(runner: Any) -> np.ndarray:
 def _inputs(runner: Any, placed: Placed, tile: Any, spikes: Any, flit: int) -> int:
     g = placed.geometry
     low, high = tile.channels
-    whole = -(-(high - low) * g.W * placed.planes // flit)
+    rows = np.flatnonzero(wanted_rows(placed, tile)).tolist()
     if runner.machine.architecture.noc["packets"] == "bitmap":
-        return int(runner.timesteps * g.H * max(1, whole))
-    values, total = max(1, flit // placed.planes), 0
+        return int(runner.timesteps * len(rows) * max(1, -(-(high - low) * g.W * placed.planes // flit)))
+    total = 0
     for t in range(runner.timesteps):
         x = spikes.inputs.at(placed.name, t).reshape(g.C, g.H, g.W)[low:high]
-        for y in range(g.H):
-            row = np.ascontiguousarray(x[:, y].T).reshape(-1)
-            total += max(1, int(np.unique(np.flatnonzero(row) // values).size))
+        total += sum(flits_in_use(np.ascontiguousarray(x[:, y].T).reshape(-1), placed.planes, flit) for y in rows)
     return total
 
 

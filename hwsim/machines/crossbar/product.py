@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from hwsim.errors import Problem, SpecError
 from hwsim.grid import current_step
-from hwsim.kernels.analog import Analog, histogram_currents, layer_psums, plain_psums
+from hwsim.kernels.analog import Analog, Events, events_of, histogram_currents, layer_psums, plain_psums
 from hwsim.machines.crossbar.mapping import Placed
-from hwsim.machines.crossbar.programmed import ArrayModel, LayerArrays
+from hwsim.machines.crossbar.programmed import ArrayModel, CalibrationReads, LayerArrays
 from hwsim.machines.crossbar.tile import shape_of
 from hwsim.network.engine import run_sample
 from hwsim.network.freeze import Frozen
@@ -86,18 +87,57 @@ class ArrayProduct:
         return first, channel, value, np.empty((times, g.E * g.F, g.M)), keys
 
 
+class Calibration(NamedTuple):
+    """What gains are measured with: the first ``images`` of ``samples``, ``timesteps`` each."""
+
+    samples: Samples
+    images: int
+    timesteps: int
+
+
 class ProgrammedNetwork:
-    """All layers of one chip (``seed``): their arrays, and with the ranges of the converters their products."""
+    """All layers of one chip (``seed``): their arrays, and with the ranges of the converters their products.
+
+    ``calibration`` is needed where ``model.gain_reads`` is ``calibration``.
+    """
 
     def __init__(
-        self, workload: Workload, ideal: Frozen, placed: tuple[Placed, ...], model: ArrayModel, seed: int
-    ) -> None:
+        self, workload: Workload, ideal: Frozen, placed: tuple[Placed, ...], model: ArrayModel, seed: int,
+        calibration: Calibration | None = None,
+    ) -> None:  # fmt: skip
+        self.calibration = calibration
         self.workload, self.ideal, self.model, self.seed = workload, ideal, model, seed
         self.placed = {item.name: item for item in placed if not item.digital}
         self.arrays = {
-            name: LayerArrays(item, ideal.layers[name], model, seed, stream_of(name))
+            name: LayerArrays(item, ideal.layers[name], model, seed, stream_of(name), self._reads())
             for name, item in self.placed.items()
         }
+
+    def _reads(self) -> CalibrationReads | None:
+        given = self.calibration
+        if given is None:
+            return None
+        key = (self.workload.sha256, str(given.images), str(given.timesteps))
+        return CalibrationReads(key, lambda name: (shape_of(self.placed[name]), self._calibration_events[name]))
+
+    @cached_property
+    def _calibration_events(self) -> dict[str, list[Events]]:
+        """By layer, its inputs for each calibration image."""
+        assert self.calibration is not None
+        samples, images, timesteps = self.calibration
+        found: dict[str, list[Events]] = {name: [] for name in self.placed}
+        for number in range(min(images, len(samples))):
+            for name, events in self._events(samples, number, timesteps):
+                found[name].append(events)
+        return found
+
+    def _events(self, samples: Samples, number: int, timesteps: int) -> Iterator[tuple[str, Events]]:
+        """(layer, its input) for a sample, as the exact network has it."""
+        spikes = run_sample(self.ideal, samples, number, timesteps)
+        for name, placed in self.placed.items():
+            g = placed.geometry
+            x = spikes.inputs.channel_last(name)  # type: ignore[attr-defined]
+            yield name, events_of(*list_events(x.reshape(len(x), g.H * g.W, g.C), np.empty(0, np.int32)))
 
     def encodings(self) -> None:
         """Encode all layers. Raises SpecError where weights or device do not fit, before anything long is done."""
@@ -116,9 +156,7 @@ class ProgrammedNetwork:
 
         Without samples (shape tables) the largest current that can occur is the full scale.
         """
-        wanted = {
-            name: (*layer.key, self.model, quantile, count, timesteps) for name, layer in self.arrays.items()
-        }
+        wanted = {name: (*layer.key, self.model, quantile, count, timesteps) for name, layer in self.arrays.items()}
         kept = {
             name: remember(
                 ("adc range", self.workload.sha256, *(part if isinstance(part, bytes) else repr(part) for part in key)),
@@ -139,20 +177,16 @@ class ProgrammedNetwork:
         unscaled, tops = {}, {}
         for name, layer in self.arrays.items():
             unscaled[name] = layer.analog(np.ones(layer.groups))
-            groups = np.abs(layer.code_currents).reshape(layer.rows, layer.groups, -1)
+            groups = layer.largest_currents.reshape(layer.rows, layer.groups, -1)
             blocks = np.zeros((self.placed[name].blocks, *groups.shape[1:]))
             np.add.at(blocks, self.placed[name].block_of, groups)
             tops[name] = blocks.max(axis=(0, 2))
             counts[name] = np.zeros((layer.groups, BINS), dtype=np.int64)
         for number in range(min(count, len(samples)) if samples is not None else 0):
             assert samples is not None
-            spikes = run_sample(self.ideal, samples, number, timesteps)
-            for name, placed in self.placed.items():
-                g = placed.geometry
-                x = spikes.inputs.channel_last(name)  # type: ignore[attr-defined]
-                first, channel, value = list_events(x.reshape(len(x), g.H * g.W, g.C), np.empty(0, np.int32))
-                histogram_currents(unscaled[name], first, channel, value, shape_of(placed), placed.planes, tops[name],
-                                   counts[name])  # fmt: skip
+            for name, events in self._events(samples, number, timesteps):
+                placed = self.placed[name]
+                histogram_currents(unscaled[name], *events, shape_of(placed), placed.planes, tops[name], counts[name])
         return {name: _steps(counts[name], tops[name], quantile, self.model.codes) for name in counts}
 
     def products(self, steps: Mapping[str, np.ndarray] | None) -> dict[str, ArrayProduct]:
@@ -185,4 +219,4 @@ def _steps(counts: np.ndarray, tops: np.ndarray, quantile: float, codes: int) ->
     return steps
 
 
-__all__ = ["ArrayProduct", "ProgrammedNetwork", "draw_keys", "stream_of"]
+__all__ = ["ArrayProduct", "Calibration", "ProgrammedNetwork", "draw_keys", "stream_of"]

@@ -1,4 +1,4 @@
-"""What it takes to write a network into its arrays: once, before any inference, and never part of an inference's totals.
+"""What it takes to write a network into its arrays: once, before any inference, and never part of its totals.
 
 Only cells that hold a part of a weight are written (the others stay as they were formed, at high resistance). Each cell
 takes the device's ``program_energy_J`` and ``program_time_s``, verification included. An array writes one cell at a

@@ -13,6 +13,7 @@ from hwsim.activity import Activity, SampleOutcome
 from hwsim.architecture import Architecture
 from hwsim.cost import PriceList
 from hwsim.errors import Problem, SpecError
+from hwsim.kernels.analog_solved import OHMIC
 from hwsim.kernels.analog_tile import call_kernel
 from hwsim.machines import Finding, Progress
 from hwsim.machines.crossbar.build import Machine, build
@@ -21,7 +22,7 @@ from hwsim.machines.crossbar.feeder import buffer_rows
 from hwsim.machines.crossbar.flow import Flow, window
 from hwsim.machines.crossbar.mapping import Placed
 from hwsim.machines.crossbar.placement import place
-from hwsim.machines.crossbar.product import ArrayProduct, ProgrammedNetwork, draw_keys
+from hwsim.machines.crossbar.product import ArrayProduct, Calibration, ProgrammedNetwork, draw_keys
 from hwsim.machines.crossbar.programmed import unknown
 from hwsim.machines.crossbar.programming_cost import programming
 from hwsim.machines.crossbar.simulate import run_sample
@@ -60,6 +61,9 @@ class Runner:
         if self.machine.exit_rule is not None and (self.ideal is None or request.layers is not None):
             where = self.machine.architecture.where("options.early_exit")
             raise SpecError(Problem(where, "early exit needs a whole network with weights"))
+        if self.machine.options["adaptation"] is not None and not any(layer.bn for layer in workload.layers):
+            where, found = self.machine.architecture.where("options.adaptation"), "no batch normalisation to adapt"
+            raise SpecError(Problem(where, f"{workload.name} has {found}", "Leave adaptation out for it."))
         self._refuse_slow_process()
 
     @cached_property
@@ -71,7 +75,11 @@ class Runner:
         """A chip programmed with another seed; ``changes`` of the array model."""
         assert self.ideal is not None
         model = replace(self.machine.model, **changes)
-        return ProgrammedNetwork(self.workload, self.ideal, self.placed, model, seed)
+        calibration = None
+        if model.gain_reads == "calibration":
+            images = self.machine.parameter("adc", "calibration_images")
+            calibration = Calibration(self.calibration, images, self.timesteps)
+        return ProgrammedNetwork(self.workload, self.ideal, self.placed, model, seed, calibration)
 
     def products(self, network: ProgrammedNetwork) -> dict[str, ArrayProduct]:
         """The products of a chip, its converters ranged on the calibration images."""
@@ -184,7 +192,9 @@ class Runner:
         share, shapes = self.machine.share, self.flow.shapes
         joined = [layer for layer in self.flow.between if layer.name in self.flow.made]
         spiking = [layer.name for layer in (*(item.layer for item in self.placed), *joined) if layer.neuron.spiking]
-        return sum(-(-channels // share) * rows * columns for channels, rows, columns in (shapes[name] for name in spiking))
+        return sum(
+            -(-channels // share) * rows * columns for channels, rows, columns in (shapes[name] for name in spiking)
+        )
 
     def price_list(self) -> PriceList:
         """Everything that turns counts into costs."""
@@ -253,6 +263,8 @@ class Runner:
             made.append(
                 f"cells at highest resistance {share:.1%}, mean code {mean:.2f} of {self.machine.model.levels - 1}"
             )
+        if self.machine.options["cell"] == "device" and self.machine.model.law == OHMIC:
+            made.append(f"options.cell 'device' changes nothing: cells of {self.machine.model.device.name} are linear")
         return made
 
     def _data(self, item: Placed, spikes: Spikes, number: int) -> LayerData:

@@ -16,7 +16,7 @@ from hwsim.machines.crossbar.controller import Controller, Decision, Inlet
 from hwsim.machines.crossbar.feeder import Feeder
 from hwsim.machines.crossbar.flow import Flow
 from hwsim.machines.crossbar.globals import Digital, DigitalUnit, Gather, Keeper, Neurons, Pool
-from hwsim.machines.crossbar.mapping import Placed
+from hwsim.machines.crossbar.reader import BufferReader
 from hwsim.machines.crossbar.tile import PeProcess, TileControl, TileRoot
 
 
@@ -53,7 +53,7 @@ def run_sample(
     controller = Controller(chip, decide, classes)
     waiters, processes = _layers(chip, rooms)
     processes += [*network.processes(), controller.serve(), Inlet(chip).serve(), Gather(chip).serve()]
-    processes += [Neurons(chip).serve(), Pool(chip).serve(), Keeper(chip).serve()]
+    processes += [BufferReader(chip).serve(), Neurons(chip).serve(), Pool(chip).serve(), Keeper(chip).serve()]
     processes.append(EntropyUnit(env, board, sample, activity, classes, timing.entropy, last).serve())
     if any(placed.digital for placed in flow.placed.values()):
         processes.append(DigitalUnit(chip).serve())
@@ -97,13 +97,17 @@ def _layers(chip: Chip, rooms: dict[str, int]) -> tuple[list[Feeder | TileContro
 def _refuse_deadlock(
     controller: Controller, flow: Flow, timesteps: int, waiters: list[Feeder | TileControl | Digital]
 ) -> None:
-    """If outputs are missing when nothing moves any more, say who waits for whom."""
-    last: Placed = list(flow.placed.values())[-1]
-    missing = [t for t in range(timesteps) if controller.rows.get((last.name, t), 0) < flow.rows(last.name)]
+    """If rows are missing when nothing moves any more, say who waits for whom."""
+    missing = [
+        (t, placed.name)
+        for t in range(timesteps)
+        for placed in flow.placed.values()
+        if controller.rows.get((placed.name, t), 0) < flow.rows(placed.name)
+    ]
     if missing:
         waits = [text for text in (waiter.waits() for waiter in waiters) if text]
         raise SpecError(
-            f"deadlock: timestep {missing[0]} of layer {last.name} never finished\n  "
+            f"deadlock: timestep {missing[0][0]} of layer {missing[0][1]} never finished\n  "
             + "\n  ".join(waits[:12])
             + "\n  Give the tile buffers or the global buffer more room."
         )
@@ -120,7 +124,8 @@ def _close(chip: Chip) -> None:
     activity.ticks[sample] = previous
     units = {
         "crossbar": machine.arrays, "adc": machine.arrays * machine.adcs, "h_tree": machine.plan.tiles,
-        "global_adder": 1, "neuron": 1, "link": len(machine.topology.links),
+        "global_adder": 1, "global_buffer": 1, "neuron": 1, "link": len(machine.topology.links),
+        "digital": int(any(placed.digital for placed in machine.plan.layers)), "entropy": int(bool(machine.exit_rule)),
     }  # fmt: skip
     spent: dict[str, int] = dict.fromkeys(units, 0)
     for (number, _, component, _), ticks in list(activity.cycles.items()):
