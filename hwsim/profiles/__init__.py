@@ -20,7 +20,8 @@ class Profile(Protocol):
 
     reads    what it takes from an architecture: dotted path -> option of ``run``
     options  what else a user may choose, by ``--set profile.NAME=VALUE``: option of ``run`` -> what it takes
-    wants    what it takes from a workload: 'densities' of inputs, 'pooled_sizes' of outputs after pooling
+    wants    what it takes from a workload: 'densities' of inputs, 'pooled_sizes' of outputs after pooling, the
+             'network' itself (with it the options ``images`` and ``seed``)
     """
 
     name: str
@@ -36,15 +37,15 @@ class Profile(Protocol):
 
 def names() -> tuple[str, ...]:
     """All profiles."""
-    return ("sata-2023", "sata-2024", "scalesim", "spikesim-ela")
+    return ("sata-2023", "sata-2024", "scalesim", "spikesim-ela", "islped-2022")
 
 
 def get(name: str) -> Profile:
     """The profile called ``name``; SpecError with the nearest name otherwise."""
     if name not in names():
         raise SpecError(f"unknown profile '{name}'; {did_you_mean(name, names(), 'Profiles')}")
-    from hwsim.profiles import sata, scalesim, spikesim  # lazy: numba
+    from hwsim.profiles import islped, sata, scalesim, spikesim  # lazy: numba
 
-    others = {"scalesim": scalesim.ScaleSim, "spikesim-ela": spikesim.SpikeSimEla}
+    others = {"scalesim": scalesim.ScaleSim, "spikesim-ela": spikesim.SpikeSimEla, "islped-2022": islped.Islped}
     profile: Any = others[name]() if name in others else sata.Sata(name)
     return profile

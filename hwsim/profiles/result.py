@@ -7,9 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from hwsim.result import Accuracy
+
 
 class ProfileRow(NamedTuple):
-    """One value. ``layer`` is empty for the whole run; ``metric``: 'count', 'cycles', 'energy', 'area'."""
+    """One value. ``layer`` is empty for the whole run; ``metric``: 'count', 'cycles', 'energy', 'area', or of a finding
+    its own name.
+    """
 
     layer: str
     component: str
@@ -18,6 +22,7 @@ class ProfileRow(NamedTuple):
     value: float
     unit: str
     source: str
+    timestep: int | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class ProfileResult:
 
     ``sources`` maps a component to the origin of its prices; ``notes`` say what the accounting leaves out; ``printed``
     is what the tool would print.
+    ``accuracy`` and ``findings`` (rows that explain it): of profiles that run the network.
     """
 
     profile: str
@@ -69,10 +75,17 @@ class ProfileResult:
     notes: tuple[str, ...] = ()
     area_m2: dict[str, float] = field(default_factory=dict)
     printed: tuple[str, ...] = ()
+    accuracy: Accuracy | None = None
+    findings: tuple[ProfileRow, ...] = ()
 
     def counter(self, name: str) -> int:
         """A counter summed over layers; zero where no layer has it."""
         return sum(layer.counters.get(name, 0) for layer in self.layers)
+
+    @property
+    def counted(self) -> bool:
+        """Whether the tool counts anything: accuracy studies do not."""
+        return any(layer.counters for layer in self.layers)
 
     @property
     def cycles(self) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,12 @@ def simulate_profile(
     overrides: Iterable[str] = (),
     timesteps: int | None = None,
     layers: tuple[int, int] | None = None,
+    accuracy: int = 100,
     seed: int = 0,
 ) -> Result:
     """Counts and energies of one sample under ``profile``; ``layers`` [A, B) over layers with weights.
+
+    ``accuracy``: test images, for profiles that run the network.
 
     Densities are those of a shape table, or measured on the first sample of a network or trace. Raises SpecError for
     an override that the tool cannot see, a dataflow that it has not, an array that is missing.
@@ -64,9 +68,12 @@ def simulate_profile(
         options["densities"] = measured_densities(net, selected, steps, seed)
     if "pooled_sizes" in chosen.wants:
         options["pooled_sizes"] = pooled_sizes(net, selected)
+    if "network" in chosen.wants:
+        options |= {"network": net, "images": accuracy, "seed": seed}
     found = _located(chosen, selected, options, net)
     settings = {"profile": profile, "dataflow": found.dataflow, "timesteps": steps, "samples": 1, "seed": seed,
                 "layers": list(layers) if layers else None, "overrides": list(overrides)}  # fmt: skip
+    settings |= {"accuracy": accuracy} if "network" in chosen.wants else {}
     return _result(found, spec, net, settings, chosen)
 
 
@@ -166,8 +173,9 @@ def _result(
         spec.name, net.name, found.dataflow, rows, _totals(found), {},
         layers=[layer.name for layer in found.layers],
         technology={"node_m": None, "voltage_V": None, "clock_Hz": found.clock_Hz, "off_chip": ["dram"]},
-        settings=settings, hashes=hashes,
-        schedule=[f"accounting of {found.profile}: counts from formulas, not from a schedule that a machine executes"],
+        settings=settings, hashes=hashes, accuracy=found.accuracy,
+        schedule=[f"accounting of {found.profile}: counts from formulas, not from a schedule that a machine executes"]
+        if found.counted else [],
         notes=[*found.notes, f"array {found.rows_of_array} x {found.columns_of_array} from {spec.name}; read there: "
                f"{', '.join(profile.reads)}; everything else is that of {found.profile}"],
         manifest={"depth": "profile"},
@@ -175,7 +183,8 @@ def _result(
 
 
 def _rows(found: ProfileResult, labels: Labels) -> Iterator[Row]:
-    yield labels.row("cycles", found.cycles, "1", sample=0)
+    if found.counted:
+        yield labels.row("cycles", found.cycles, "1", sample=0)
     for layer in found.layers:
         if found.clock_Hz is not None:
             seconds = layer.counters["cycles"] / found.clock_Hz
@@ -184,10 +193,14 @@ def _rows(found: ProfileResult, labels: Labels) -> Iterator[Row]:
         sample = None if row.metric == "area" else 0
         yield labels.row(row.metric, row.value, row.unit, sample=sample, layer=row.layer or None,
                          component=row.component, action=row.action or None, source=row.source)  # fmt: skip
+    about = replace(labels, phase="accuracy")
+    for row in found.findings:
+        yield about.row(row.metric, row.value, row.unit, layer=row.layer or None, timestep=row.timestep,
+                        component=row.component or None)  # fmt: skip
 
 
 def _totals(found: ProfileResult) -> dict[str, float]:
-    totals: dict[str, float] = {"cycles": found.cycles, "samples": 1}
+    totals: dict[str, float] = {"cycles": found.cycles, "samples": 1} if found.counted else {"samples": 1}
     totals |= {"area_m2": math.fsum(found.area_m2.values())} if found.area_m2 else {}
     if found.latency_s is None:
         return totals

@@ -37,10 +37,11 @@ class SpikeSimEla:
     name = "spikesim-ela"
     dataflows = ("ela",)
     reads: Mapping[str, str] = {
-        "crossbar.rows": "rows", "crossbar.columns": "columns", "crossbar.device": "device",
+        "crossbar.rows": "rows", "crossbar.columns": "columns",
         "mapping.pes_per_tile": "pes_per_tile", "technology.clock": "clock_Hz",
     }  # fmt: skip
     options: Mapping[str, str] = {
+        "device": "rram or sram: the cells that the script has prices for (default: rram)",
         "kernel": "an integer: one kernel size for all layers (the script knows one; default: the largest)",
         "pooling": "after or before: positions of a layer that is pooled, after its pooling as in the tool's example",
         "order": "stop or ignore: what to do where the number of PEs falls from a layer to the next",

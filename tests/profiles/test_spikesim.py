@@ -123,7 +123,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "X=128": ({"xbar_size": 128}, ("crossbar.rows=128", "components.crossbar.columns=128")),
     "4 PEs": ({"pe_per_tile": 4}, ("mapping.pes_per_tile=4",)),
     "500 MHz": ({"clk_MHz": 500}, ("technology.clock=500 MHz",)),
-    "sram": ({"device": "sram"}, ("crossbar.device=sram",)),
+    "sram": ({"device": "sram"}, ("profile.device=sram",)),
     "before pooling": ({"name": "VGG9/CIFAR10 unpooled out_dim"}, ("profile.pooling=before",)),
     "kernel given": ({}, ("profile.kernel=3",)),
 }
@@ -299,9 +299,9 @@ def test_pools_are_followed_while_nothing_else_takes_the_output() -> None:
     ("overrides", "options", "message"),
     [
         (["crossbar.rows=32"], {}, "array of 32 x 64: profile spikesim-ela knows square arrays only"),
-        (["crossbar.device=srm"], {}, "no price for device 'srm'; did you mean 'sram'"),
-        (["adc.bits=4 bit"], {}, "reads crossbar.rows, crossbar.columns, crossbar.device, mapping.pes_per_tile and"),
-        (["adc.bits=4 bit"], {}, "profile.kernel, profile.pooling, profile.order"),
+        (["profile.device=srm"], {}, "no price for device 'srm'; did you mean 'sram'"),
+        (["adc.bits=4 bit"], {}, "reads crossbar.rows, crossbar.columns, mapping.pes_per_tile and"),
+        (["adc.bits=4 bit"], {}, "profile.device, profile.kernel, profile.pooling, profile.order"),
         (["profile.kernl=5"], {}, "has no setting 'kernl'; did you mean 'kernel'"),
         (["profile.kernel=x"], {}, "kernel must be a whole number of at least 1, not 'x'"),
         (["profile.kernel=0"], {}, "kernel must be a whole number of at least 1, not '0'"),
