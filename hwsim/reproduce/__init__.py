@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hwsim.errors import SpecError, nearest
+from hwsim.reproduce.progress import Progress, listening
 from hwsim.reproduce.target import VERDICTS, Beside, Measured, Target, Tolerance, verdict
 
 __all__ = [
     "Beside", "Measured", "Outcome", "Target", "Tolerance", "Worse", "compare_verdicts", "registry", "run", "verdict",
     "write_reports",
 ]  # fmt: skip
-
-Progress = Callable[[int, int, str], None]
-"""(done, of how many, what)"""
 
 
 @dataclass(frozen=True)
@@ -46,9 +44,17 @@ class Worse:
 def registry() -> dict[str, Target]:
     """All targets by id, in the order of the reports."""
     from hwsim.reproduce import early_exit, exit_machine, figures, lif, machine, table_two, tool_runs
+    from hwsim.reproduce import crossbar_machine, dynamic_crossbar, edp, encoding, lif_area, resparc, spikesim_table  # isort: skip
 
-    modules = (table_two, tool_runs, figures, lif, early_exit, exit_machine, machine)
-    found = [target for module in modules for target in module.targets()]
+    from hwsim.reproduce import robustness  # isort: skip
+
+    systolic = (table_two, tool_runs, figures, lif, early_exit, exit_machine, machine)
+    crossbar = (spikesim_table, crossbar_machine, dynamic_crossbar, encoding)
+    found = [target for module in (*systolic, *crossbar) for target in module.targets()]
+    found += edp.targets(machine=crossbar_machine.series, settings=crossbar_machine.SETTINGS)
+    found += lif_area.targets(area=crossbar_machine.neuron_area)
+    found += robustness.targets()
+    found += resparc.targets()
     groups = list(dict.fromkeys(target.group for target in found))
     found.sort(key=lambda target: groups.index(target.group))
     ids = [target.id for target in found]
@@ -84,7 +90,8 @@ def run(
     for number, target in enumerate(chosen):
         if progress:
             progress(number, len(chosen), target.id)
-        outcomes.append(Outcome(target, target.run()))
+        with listening(progress):
+            outcomes.append(Outcome(target, target.run()))
     if progress:
         progress(len(chosen), len(chosen), "done")
     if reports_dir is not None:

@@ -17,7 +17,7 @@ from hwsim.reproduce.target import Target
 
 LENGTH = 12
 PACKAGE = Path(hwsim.__file__).parent
-APART = {("hwsim.run", "hwsim.profiles"), ("*", "hwsim.reproduce")}
+APART = {("hwsim.run", "hwsim.profiles.run"), ("*", "hwsim.reproduce")}
 """Imports (from, to) that are not followed: what a run of a machine does not use, and the list of all targets."""
 
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import yaml
 
-from hwsim.profiles import LayerShape
-from hwsim.profiles.shapes import layer_shapes
+from hwsim.profiles.shapes import LayerShape, layer_shapes
 
 
 @functools.cache
@@ -20,10 +19,19 @@ def layers(workload: str) -> tuple[LayerShape, ...]:
     return layer_shapes(workloads.load(workload).weighted)
 
 
+PARTS = ("sata", "spikesim", "robustness", "resparc")
+"""Files of published numbers, ``published_<part>.yaml``."""
+
+
 @functools.cache
-def published() -> dict[str, Any]:
-    """What ``published_sata.yaml`` holds, as plain data; copy it before changing it."""
-    text = (resources.files("hwsim.reproduce") / "published_sata.yaml").read_text(encoding="utf-8")
+def published(part: str = "sata") -> dict[str, Any]:
+    """What ``published_<part>.yaml`` holds, as plain data, with all parts' ``pages``; copy it before changing it."""
+    return _read(part) | {"pages": {group: page for name in PARTS for group, page in _read(name)["pages"].items()}}
+
+
+@functools.cache
+def _read(part: str) -> dict[str, Any]:
+    text = (resources.files("hwsim.reproduce") / f"published_{part}.yaml").read_text(encoding="utf-8")
     data: dict[str, Any] = yaml.safe_load(text)
     assert data["schema"] == "hwsim/published/1"
     return data
