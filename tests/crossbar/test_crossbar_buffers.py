@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 
+import numpy as np
 import pytest
 
 from hwsim.errors import SpecError
@@ -135,6 +136,17 @@ def test_odd_windows(tmp_path, least_room, kernel, stride, padding, dilation):
     path = write(tmp_path / "odd.npz", builder)
     for overrides in ([], ["mapping.replication={conv: 2}", "noc.multicast=true"], ["mapping.scheme=im2col"]):
         simulate_activity("spikesim", path, overrides=overrides)
+
+
+def test_a_row_keeps_its_room_until_it_has_been_read():
+    lane = feeder.Lane(None, "port", (0, 1), 2, np.array([True, False, True]))
+    lane.asked.append(0)
+    lane.sent = 2
+    assert (lane.left, lane.held(3)) == (0, 1)
+    lane.asked.popleft()
+    assert (lane.left, lane.held(3)) == (2, 1)
+    lane.freed = 1
+    assert lane.held(3) == 0
 
 
 def refused(path, overrides):

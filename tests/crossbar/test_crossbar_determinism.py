@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from hwsim.run import simulate, simulate_activity
+from tests.crossbar.networks import write
 from tests.machines.tiny import network
+from tests.network.snn_builder import Builder
 
 SMALL = ["crossbar.rows=16", "crossbar.columns=16", "adc.calibration_images=1"]
 
@@ -91,6 +93,21 @@ def test_what_another_machine_left_in_the_cache_is_not_taken(tiny, tmp_path, mon
         found = codes(tiny, [*SMALL, *changes])
         for layer, parts in alone[name].items():
             assert all(np.array_equal(one, other) for one, other in zip(parts, found[layer], strict=True)), name
+
+
+def test_two_reads_of_the_same_image_differ(tmp_path):
+    """Noise of reads is drawn for each sample and timestep: equal images give other sums, equal timesteps too."""
+    builder = Builder((8,), 2, bits=2, scale=1 / 3)
+    builder.weighted("linear", (4, 8), {"type": "none"}, name="out", inputs=["input"])
+    path = write(tmp_path / "twice.npz", builder, inputs=[[3, 1, 2, 3, 1, 2, 3, 3]] * 2)
+    device = ["crossbar.device=sonos", "options.converters=false"]
+    _, noisy = simulate_activity("spikesim", path, overrides=device, samples=2)
+    one, other = (outcome.output for outcome in noisy.outcomes)
+    assert (one != other).all()
+    assert (one[1] != 2 * one[0]).all()
+    _, quiet = simulate_activity("spikesim", path, overrides=[*device, "options.read_noise=false"], samples=2)
+    one, other = (outcome.output for outcome in quiet.outcomes)
+    assert (one == other).all() and (one[1] == 2 * one[0]).all()
 
 
 def test_samples_do_not_disturb_each_other(tiny):

@@ -84,7 +84,7 @@ def test_shipped_tables_are_of_a_sensible_size():
         for index, layer in enumerate(runner.workload.weighted[1:], start=1):
             g = layer.geometry
             wanted = timesteps * g.M * g.K * g.E * g.F * layer.density
-            assert 0.7 * wanted < activity.operations[0, index] < 1.1 * wanted  # padding takes some
+            assert 0.65 * wanted < activity.operations[0, index] < 1.1 * wanted  # padding takes up to 44 of 144 taps
         assert activity.latency[0, 0] > 0.5 * activity.ticks[0]
         result = simulate("spikesim", path, timesteps=timesteps, overrides=more, accuracy=0)
         costs = energies(result)

@@ -23,9 +23,9 @@ def travel(hops, flits=1):
 
 @pytest.fixture(scope="module")
 def by_hand(tmp_path_factory):
-    """Image 3 0 / 2 1 in 2 bits - 1 x 1 kernel, 2 filters, fires wherever there is light - 8 features to 3 classes."""
+    """Image 3 0 / 2 1 (or another) in 2 bits - 1 x 1 kernel, 2 filters, fires wherever there is light - 3 classes."""
 
-    def make(timesteps):
+    def make(timesteps, image=(3, 0, 2, 1)):
         builder = Builder((1, 2, 2), timesteps, bits=2, scale=1 / 3)
         fires = {"type": "if", "threshold": 0.01}
         builder.weighted("conv2d", (2, 1, 1, 1), fires, name="a", inputs=["input"], kernel=[1, 1])
@@ -33,7 +33,7 @@ def by_hand(tmp_path_factory):
         builder.add("flatten", inputs=["a"])
         builder.weighted("linear", (3, 8), {"type": "none"}, name="b")
         path = tmp_path_factory.mktemp("w") / f"{timesteps}.npz"
-        return write(path, builder, inputs=[3, 0, 2, 1], classes=3)
+        return write(path, builder, inputs=image, classes=3)
 
     return make
 
@@ -125,6 +125,31 @@ def test_sample_and_hold(by_hand):
     assert activity.ticks == {0: second_layer(back(clock, 2)).now} == {0: 75}
     assert activity.cycles[0, 0, "crossbar", "stall:adc"] == 2 * 2
     assert activity.cycles[0, 0, "crossbar", "busy"] == 2 * (6 + 6)
+
+
+def test_conversions_that_run_into_the_next_row(by_hand):
+    """Image 0 3 / 3 0. Row 0: empty until 2, read at 4 and 7 (1 stalled), converted at 10, the arrays free at 7. Row 1
+    finds the ADC busy for 3 ticks: read at 2, held until 3, the second held from 5 to 6, converted at 9, complete at
+    10; two empty vectors until 8."""
+    clock = image_at_tile(Clock(), 0).then(1, "start").then(7, "row 0").then(10, "row 1")
+    activity = ticks_of(by_hand(1, (0, 3, 3, 0)), "sequential", "options.sample_hold=true")
+    assert activity.ticks == {0: second_layer(back(clock, 2)).now} == {0: 75}
+    assert activity.cycles[0, 0, "crossbar", "stall:adc"] == 2 * (1 + 2)
+    assert activity.cycles[0, 0, "crossbar", "busy"] == 2 * (6 + 6)
+
+
+def test_adders_on_the_way(by_hand):
+    """The second layer's 8 rows in two arrays of 4, whose 3 sums each are added in the tile or in the global node."""
+    path, halves = by_hand(1), "crossbar.rows=4"
+    one_more_word = 82 + 1
+    assert ticks_of(path, "sequential", halves).ticks == {0: one_more_word}  # 8 lanes add 3 sums while it moves
+    assert ticks_of(path, "sequential", halves, "tile_adder.lanes=1").ticks == {0: one_more_word + 2}
+    # another tile gets its row a tick later, and adding 3 sums takes one
+    apart = (halves, "mapping.pes_per_tile=1")
+    assert ticks_of(path, "sequential", *apart).ticks == {0: 82 + 1 + 1}
+    assert ticks_of(path, "sequential", *apart, "global_adder.lanes=1").ticks == {0: 82 + 1 + 3}
+    # ports share the lines of one row: a row of one line takes its tick
+    assert ticks_of(path, "sequential", *apart, "global_buffer.read_ports=2").ticks == {0: 82 + 1 + 1}
 
 
 def test_slower_parts(by_hand):

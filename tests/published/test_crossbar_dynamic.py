@@ -111,8 +111,9 @@ def test_the_published_network_needs_the_room_that_the_report_names() -> None:
     assert all(f"--set '{text}'" in target.options for text in crossbar_machine.ROOM)
     net = load(target.workload)
     assert prepare(load_architecture("spikesim", crossbar_machine.ROOM), net, Request()).timesteps == 4
-    with pytest.raises(SpecError, match=r"tile_buffer\.capacity"):
-        prepare(load_architecture("spikesim"), net, Request())
+    for part, less in (("tile", crossbar_machine.ROOM[1:]), ("global", crossbar_machine.ROOM[:1])):
+        with pytest.raises(SpecError, match=rf"Set {part}_buffer\.capacity"):
+            prepare(load_architecture("spikesim", (*less, "dataflow=sequential")), net, Request())
 
 
 # --- early exit ------------------------------------------------------------------------------------------------------
