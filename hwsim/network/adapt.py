@@ -13,17 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 
 from hwsim.errors import SpecError, did_you_mean
-from hwsim.network.encode import encode, take
-from hwsim.network.engine import checked_timesteps
-from hwsim.network.forward import Call, Values, finish, forward, sums
+from hwsim.network.forward import finish, sums
 from hwsim.network.freeze import Frozen, FrozenLayer
 from hwsim.network.moments import Moments, join, over_pixels
 from hwsim.network.numerics import Statistics
+from hwsim.network.walk import Walker, advance, start
 from hwsim.workload.model import Samples, Workload
 
 WHAT = ("mean", "mean_variance")
@@ -31,14 +29,6 @@ WHAT = ("mean", "mean_variance")
 
 KEPT_BYTES = 2**28
 """Psums of one layer that are kept until its statistics are known; those of further images are computed again."""
-
-
-@dataclass
-class _Image:
-    """One calibration sample on its way."""
-
-    call: Call
-    values: Values
 
 
 def adapt(
@@ -65,12 +55,15 @@ def adapt(
     remaining = [layer.name for layer in frozen.workload.weighted if layer.bn is not None]
     if not remaining:
         raise SpecError(f"workload {frozen.workload.name} has no BN to adapt")
-    images = _images(frozen, samples, count, timesteps, seed)
+    number = len(samples) if count is None else min(count, len(samples))
+    if number < 1:
+        raise SpecError(f"BN adaptation needs at least one calibration sample, not {number}")
+    images = start(frozen, samples, number, timesteps, seed)
     statistics: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     with ThreadPoolExecutor(max(1, workers)) as pool:
         for layer in frozen.workload.layers:
             if layer.name not in remaining:
-                _pass(pool, frozen.layers[layer.name], images)
+                advance(pool, frozen.layers[layer.name], images)
                 continue
             before = frozen.layers[layer.name]
             measured, kept = _measure(pool, before, images)
@@ -83,29 +76,8 @@ def adapt(
     return statistics
 
 
-def _images(frozen: Frozen, samples: Samples, count: int | None, timesteps: int | None, seed: int) -> list[_Image]:
-    number = len(samples) if count is None else min(count, len(samples))
-    if number < 1:
-        raise SpecError(f"BN adaptation needs at least one calibration sample, not {number}")
-    times, workload = checked_timesteps(frozen, timesteps), frozen.workload
-    images = []
-    for sample in range(number):
-        encoded = encode(workload.input, take(samples, sample), times, seed, sample)
-        images.append(_Image(Call(workload, times, sample), Values(workload, encoded)))
-    return images
-
-
-def _pass(pool: Executor, item: FrozenLayer, images: Sequence[_Image]) -> None:
-    """All images through one layer."""
-
-    def one(image: _Image) -> None:
-        image.values[item.name], _ = forward(item, image.values.take(item.layer), image.call)
-
-    list(pool.map(one, images))
-
-
 def _measure(
-    pool: Executor, item: FrozenLayer, images: Sequence[_Image]
+    pool: Executor, item: FrozenLayer, images: Sequence[Walker]
 ) -> tuple[list[Moments], list[np.ndarray | None]]:
     """Of each image the moments [T or 1, M] of its psums over the pixels, and the psums of as many as may be kept."""
     g = item.geometry
@@ -113,19 +85,15 @@ def _measure(
 
     def one(number: int) -> tuple[Moments, np.ndarray | None]:
         image = images[number]
-        made = sums(item, _peek(image, item), image.call)
+        made = sums(item, image.peek(item), image.call)
         return over_pixels(made), made if number < room else None
 
     pairs = list(pool.map(one, range(len(images))))
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
-def _peek(image: _Image, item: FrozenLayer) -> list[np.ndarray]:
-    return [image.values[name] for name in item.layer.inputs]
-
-
 def _pass_kept(
-    pool: Executor, before: FrozenLayer, item: FrozenLayer, images: Sequence[_Image], kept: list[np.ndarray | None]
+    pool: Executor, before: FrozenLayer, item: FrozenLayer, images: Sequence[Walker], kept: list[np.ndarray | None]
 ) -> None:
     """The psums of ``before``, kept or computed again, through the adapted end of the layer."""
 

@@ -174,7 +174,8 @@ def _on_spikesim(job: Job, net: Workload, ideal: Frozen) -> tuple[WeightRows, di
         network = chip.network(gain)
         rows[gain] = _weight_rows(network, network.weights(), ideal)
         samples = net.samples("calibration")
-        ranges = network.ranges(samples, adc["calibration_images"], adc["quantile"], job.timesteps)
+        numerics = machine.numerics(job.timesteps)
+        ranges = network.ranges(samples, adc["calibration_images"], adc["quantile"], numerics)
         makers[gain] = _with_products(machine, net, job.timesteps, network.products(ranges))
     return rows, makers
 

@@ -19,6 +19,7 @@ from hwsim.machines.crossbar.run import Runner
 from hwsim.machines.crossbar.tile import shape_of
 from hwsim.machines.request import Request, simulated_set
 from hwsim.network.engine import accuracy, run_sample
+from hwsim.network.numerics import Numerics
 from hwsim.physics.gated import active_row_currents
 from hwsim.physics.nonlinear import nonlinear_currents
 from hwsim.workload import load as load_workload
@@ -158,7 +159,7 @@ def test_depth_process_reads_the_same_arrays() -> None:
 def test_law_and_voltage_reach_the_ranges() -> None:
     """They decide currents, so that ranges measured with others are not found in the cache."""
     steps = [
-        runner("crossbar.device=rram-milo", *more).network.ranges(None, 0, 0.999, 4)["fc1"].tolist()
+        runner("crossbar.device=rram-milo", *more).network.ranges(None, 0, 0.999, Numerics())["fc1"].tolist()
         for more in ((), (MILO[1],), (MILO[1], "crossbar.read_voltage=0.5 V"))
     ]
     assert steps[0] != steps[1] != steps[2] != steps[0]

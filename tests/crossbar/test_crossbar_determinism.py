@@ -72,6 +72,8 @@ OTHERS = {
     "inversion": ["mapping.inversion=true"],
     "noise": ["options.read_noise=false"],
     "digital": ["mapping.first_layer=digital"],
+    "sharing": ["options.lif_sharing=2"],
+    "membrane": ["neuron.membrane_bits=4 bit"],
 }
 """Machines that differ from the shipped one in something that decides a layer's currents or ranges."""
 

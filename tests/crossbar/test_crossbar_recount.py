@@ -113,7 +113,7 @@ def test_many_drawn_networks_on_drawn_machines(tmp_path):
 
 
 def test_an_exit_that_waits_counts_the_timesteps_it_ran(tmp_path):
-    exit_rule = "options.early_exit={threshold: 0.95, block: 2, pipeline: wait}"
+    exit_rule = "options.early_exit={threshold: 0.98, block: 2, pipeline: wait}"
     path = network(tmp_path / "exits.npz", channels=(6, 10), size=6, timesteps=6)
     runner, activity = simulate_activity("spikesim", path, overrides=[*SMALL, exit_rule])
     assert activity.outcomes[0].timesteps == 2

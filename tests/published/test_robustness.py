@@ -67,7 +67,7 @@ def test_the_default_machine_s_chip_is_that_of_simulate(monkeypatch: pytest.Monk
     ranges = ProgrammedNetwork.ranges
     monkeypatch.setattr(ProgrammedNetwork, "ranges", lambda *given: asked.append(given[2:]) or ranges(*given))
     found = measure(job(SPIKESIM))["accuracy"]
-    assert asked == [(4, 0.999, TIMES)] * 2
+    assert [(*given, numerics.timesteps) for *given, numerics in asked] == [(4, 0.999, TIMES)] * 2
     monkeypatch.undo()
     run = hwsim.simulate("spikesim", NET, accuracy=IMAGES, seed=1)
     rows = {row.component: row.value for row in run.rows if row.metric == "accuracy"}

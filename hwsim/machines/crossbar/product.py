@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -16,14 +17,18 @@ from hwsim.machines.crossbar.mapping import Placed
 from hwsim.machines.crossbar.programmed import ArrayModel, CalibrationReads, LayerArrays
 from hwsim.machines.crossbar.tile import shape_of
 from hwsim.network.engine import run_sample
-from hwsim.network.freeze import Frozen
+from hwsim.network.freeze import Frozen, freeze
 from hwsim.network.kernels import list_events
+from hwsim.network.numerics import Numerics
+from hwsim.network.walk import advance, start
 from hwsim.physics.cache import remember
 from hwsim.rng import draw_key
 from hwsim.workload.model import Samples, Workload
 
 BINS = 4096
 """Resolution of the histogram that a range is read from."""
+WORKERS = 2
+"""Threads that calibration images are shared by; the ranges do not depend on it."""
 
 
 def stream_of(layer: str) -> str:
@@ -76,9 +81,7 @@ class ArrayProduct:
     def _operands(self, x, timesteps, sample):  # type: ignore[no-untyped-def]
         g = self.placed.geometry
         times = timesteps if len(x) > 1 or self.fresh else 1
-        first, channel, value = list_events(
-            np.ascontiguousarray(x).reshape(len(x), g.H * g.W, g.C), np.empty(0, np.int32)
-        )
+        first, channel, value = _events(self.placed, x)
         keys = np.stack(
             [draw_keys(self.seed, self.placed.name, sample, t, self.placed.planes) for t in range(times)]
             if self.fresh
@@ -88,7 +91,8 @@ class ArrayProduct:
 
 
 class Calibration(NamedTuple):
-    """What gains are measured with: the first ``images`` of ``samples``, ``timesteps`` each."""
+    """What gains are measured with: the first ``images`` of ``samples``, ``timesteps`` each, as the exact network has
+    them (the chip's own spikes need the gains)."""
 
     samples: Samples
     images: int
@@ -114,11 +118,17 @@ class ProgrammedNetwork:
         }
 
     def _reads(self) -> CalibrationReads | None:
-        given = self.calibration
-        if given is None:
+        if self.calibration is None:
             return None
-        key = (self.workload.sha256, str(given.images), str(given.timesteps))
-        return CalibrationReads(key, lambda name: (shape_of(self.placed[name]), self._calibration_events[name]))
+        return CalibrationReads(
+            self._reads_key, lambda name: (shape_of(self.placed[name]), self._calibration_events[name])
+        )
+
+    @property
+    def _reads_key(self) -> tuple[str, ...]:
+        """What decides the calibration reads; empty without."""
+        given = self.calibration
+        return () if given is None else (self.workload.sha256, str(given.images), str(given.timesteps))
 
     @cached_property
     def _calibration_events(self) -> dict[str, list[Events]]:
@@ -127,17 +137,10 @@ class ProgrammedNetwork:
         samples, images, timesteps = self.calibration
         found: dict[str, list[Events]] = {name: [] for name in self.placed}
         for number in range(min(images, len(samples))):
-            for name, events in self._events(samples, number, timesteps):
-                found[name].append(events)
+            spikes = run_sample(self.ideal, samples, number, timesteps)
+            for name, placed in self.placed.items():
+                found[name].append(_events(placed, spikes.inputs.channel_last(name)))  # type: ignore[attr-defined]
         return found
-
-    def _events(self, samples: Samples, number: int, timesteps: int) -> Iterator[tuple[str, Events]]:
-        """(layer, its input) for a sample, as the exact network has it."""
-        spikes = run_sample(self.ideal, samples, number, timesteps)
-        for name, placed in self.placed.items():
-            g = placed.geometry
-            x = spikes.inputs.channel_last(name)  # type: ignore[attr-defined]
-            yield name, events_of(*list_events(x.reshape(len(x), g.H * g.W, g.C), np.empty(0, np.int32)))
 
     def encodings(self) -> None:
         """Encode all layers. Raises SpecError where weights or device do not fit, before anything long is done."""
@@ -150,52 +153,73 @@ class ProgrammedNetwork:
         if problems:
             raise SpecError(problems)
 
-    def ranges(self, samples: Samples | None, count: int, quantile: float, timesteps: int) -> dict[str, np.ndarray]:
+    def ranges(
+        self, samples: Samples | None, count: int, quantile: float, numerics: Numerics
+    ) -> dict[str, np.ndarray]:  # fmt: skip
         """By layer, code units of one ADC step for each slice and polarity, so that the full scale is the ``quantile``
         of the currents that the layer's columns carry for ``count`` calibration samples (of reads with an active row).
 
+        Layers are ranged in order, each on the inputs that this chip itself gives it: from the layers before, on their
+        arrays and with the ranges found, and the digital part as ``numerics`` has it (before any adaptation of BN).
         Without samples (shape tables) the largest current that can occur is the full scale.
         """
-        wanted = {name: (*layer.key, self.model, quantile, count, timesteps) for name, layer in self.arrays.items()}
-        kept = {
-            name: remember(
-                ("adc range", self.workload.sha256, *(part if isinstance(part, bytes) else repr(part) for part in key)),
-                lambda name=name: {"step": self._measured(samples, count, quantile, timesteps)[name]},  # type: ignore[misc]
-            )["step"]
-            for name, key in wanted.items()
-        }
-        return kept
+        assert not (numerics.products or numerics.weights or numerics.statistics), "these are not part of the key"
+        count = 0 if samples is None else min(count, len(samples))
+        decisive = (self.workload.sha256, numerics, self.model, quantile, count, self._reads_key)
+        parts = (*decisive, *(part for layer in self.arrays.values() for part in layer.key))
 
-    def _measured(self, samples: Samples | None, count: int, quantile: float, timesteps: int) -> dict[str, np.ndarray]:
-        """One ADC step per slice and polarity, of all layers; measured once."""
-        if not hasattr(self, "_steps"):
-            self._steps = self._measure(samples, count, quantile, timesteps)
-        return self._steps
+        def make() -> dict[str, np.ndarray]:
+            found = self._measure(samples, count, quantile, numerics)
+            return {str(place): found[name] for place, name in enumerate(self.arrays)}
 
-    def _measure(self, samples: Samples | None, count: int, quantile: float, timesteps: int) -> dict[str, np.ndarray]:
-        counts: dict[str, np.ndarray] = {}
-        unscaled, tops = {}, {}
-        for name, layer in self.arrays.items():
-            unscaled[name] = layer.analog(np.ones(layer.groups))
-            groups = layer.largest_currents.reshape(layer.rows, layer.groups, -1)
-            blocks = np.zeros((self.placed[name].blocks, *groups.shape[1:]))
-            np.add.at(blocks, self.placed[name].block_of, groups)
-            tops[name] = blocks.max(axis=(0, 2))
-            counts[name] = np.zeros((layer.groups, BINS), dtype=np.int64)
-        for number in range(min(count, len(samples)) if samples is not None else 0):
-            assert samples is not None
-            for name, events in self._events(samples, number, timesteps):
-                placed = self.placed[name]
-                histogram_currents(unscaled[name], *events, shape_of(placed), placed.planes, tops[name], counts[name])
-        return {name: _steps(counts[name], tops[name], quantile, self.model.codes) for name in counts}
+        key = ("adc ranges on the chip", *(part if isinstance(part, bytes) else repr(part) for part in parts))
+        kept = remember(key, make)
+        return {name: kept[str(place)] for place, name in enumerate(self.arrays)}
+
+    def _measure(
+        self, samples: Samples | None, count: int, quantile: float, numerics: Numerics
+    ) -> dict[str, np.ndarray]:  # fmt: skip
+        """What ``ranges`` keeps. A layer runs once per image, when its converters are ranged; the last one does not."""
+        steps: dict[str, np.ndarray] = {}
+        products: dict[str, ArrayProduct] = {}
+        frozen = freeze(self.workload, numerics)
+        walkers = start(frozen, samples, count) if samples is not None else []
+        with ThreadPoolExecutor(WORKERS) as pool:
+            for layer in self.workload.layers:
+                if layer.name in self.arrays:
+                    inputs = [walker.peek(frozen.layers[layer.name])[0] for walker in walkers]
+                    steps[layer.name] = self._layer_steps(pool, layer.name, inputs, quantile)
+                    if len(steps) == len(self.arrays):
+                        break
+                    products[layer.name] = self._product(layer.name, steps[layer.name])
+                    frozen = freeze(self.workload, replace(numerics, products=products))
+                advance(pool, frozen.layers[layer.name], walkers)
+        return steps
+
+    def _layer_steps(self, pool: Executor, name: str, inputs: Iterable[np.ndarray], quantile: float) -> np.ndarray:
+        """Code units of an ADC step of one layer, [slices x polarities], by its inputs [T or 1, H, W, C] by image."""
+        layer, placed = self.arrays[name], self.placed[name]
+        groups = layer.largest_currents.reshape(layer.rows, layer.groups, -1)
+        blocks = np.zeros((placed.blocks, *groups.shape[1:]))
+        np.add.at(blocks, placed.block_of, groups)
+        tops, unscaled = blocks.max(axis=(0, 2)), layer.analog(np.ones(layer.groups))
+
+        def counted(x: np.ndarray) -> np.ndarray:
+            counts = np.zeros((layer.groups, BINS), dtype=np.int64)
+            histogram_currents(unscaled, *_events(placed, x), shape_of(placed), placed.planes, tops, counts)
+            return counts
+
+        counts = sum(pool.map(counted, inputs), np.zeros((layer.groups, BINS), dtype=np.int64))
+        return _steps(counts, tops, quantile, self.model.codes)
 
     def products(self, steps: Mapping[str, np.ndarray] | None) -> dict[str, ArrayProduct]:
         """By layer; ``steps`` as ``ranges`` gives them, None without converters."""
-        made = {}
-        for name, layer in self.arrays.items():
-            analog = layer.analog(None if steps is None else steps[name])
-            made[name] = ArrayProduct(self.placed[name], analog, layer.limit(analog), self.seed)
-        return made
+        return {name: self._product(name, None if steps is None else steps[name]) for name in self.arrays}
+
+    def _product(self, name: str, step: np.ndarray | None) -> ArrayProduct:
+        layer = self.arrays[name]
+        analog = layer.analog(step)
+        return ArrayProduct(self.placed[name], analog, layer.limit(analog), self.seed)
 
     def weights(self) -> dict[str, np.ndarray]:
         """By layer, real weights [M, K] in the order (c, r, s): what arrays without converters multiply by."""
@@ -207,6 +231,12 @@ class ProgrammedNetwork:
         codes = [layer.encoded.codes for layer in self.arrays.values()]
         cells = max(1, sum(item.size for item in codes))
         return sum(int((item == 0).sum()) for item in codes) / cells, sum(float(item.sum()) for item in codes) / cells
+
+
+def _events(placed: Placed, x: np.ndarray) -> Events:
+    """Of a layer's input [T or 1, H, W, C]."""
+    g = placed.geometry
+    return events_of(*list_events(np.ascontiguousarray(x).reshape(len(x), g.H * g.W, g.C), np.empty(0, np.int32)))
 
 
 def _steps(counts: np.ndarray, tops: np.ndarray, quantile: float, codes: int) -> np.ndarray:

@@ -82,13 +82,12 @@ class Runner:
         return ProgrammedNetwork(self.workload, self.ideal, self.placed, model, seed, calibration)
 
     def products(self, network: ProgrammedNetwork) -> dict[str, ArrayProduct]:
-        """The products of a chip, its converters ranged on the calibration images."""
+        """The products of a chip, its converters ranged on the currents that the calibration images make on it."""
         if not self.machine.options["converters"]:
             return network.products(None)
         adc = self.machine.architecture.component("adc").parameters
-        return network.products(
-            network.ranges(self.calibration, adc["calibration_images"], adc["quantile"], self.timesteps)
-        )
+        numerics = self.machine.numerics(self.timesteps)
+        return network.products(network.ranges(self.calibration, adc["calibration_images"], adc["quantile"], numerics))
 
     @property
     def calibration(self) -> Any:
