@@ -135,7 +135,10 @@ def _profiles() -> Iterator[tuple[str, str]]:
     from hwsim import profiles
 
     for name in profiles.names():
-        yield name, f"dataflows {', '.join(profiles.get(name).dataflows)}"
+        profile = profiles.get(name)
+        yield name, f"dataflows {', '.join(profile.dataflows)}"
+        for option, values in profile.options.items():
+            yield f"{name}  profile.{option}", values
 
 
 def _targets() -> Iterator[tuple[str, str]]:
