@@ -22,7 +22,7 @@ RANKS = {
     "components": 4, "kernels": 4,
     "machines": 5, "profiles": 5,
     "run": 6, "sensitivity": 6,
-    "comparison": 7, "crossbar": 7, "reproduce": 7, "report": 7, "tools": 7, "testing": 7,
+    "comparison": 7, "crossbar": 7, "neuromorphic": 7, "reproduce": 7, "report": 7, "tools": 7, "testing": 7,
     "cli": 8, "__main__": 9,
 }  # fmt: skip
 """Every module or package directly under hwsim/. Imports point to the same rank or down."""

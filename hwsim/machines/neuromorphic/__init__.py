@@ -1,0 +1,1 @@
+"""Machines of asynchronous, barrier- or timer-synchronised neuromorphic cores."""
