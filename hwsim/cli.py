@@ -20,7 +20,7 @@ from hwsim.errors import Problem, SpecError, nearest
 if TYPE_CHECKING:
     from hwsim.result import Result
 
-DEPTHS = ("kernel", "process")
+DEPTHS = ("kernel", "process", "pass")
 KINDS = ("architectures", "components", "devices", "dataflows", "workloads", "profiles", "targets")
 REPORTS_FOLDER = "reports"
 RUNS_FOLDER = "reports/runs"
@@ -76,7 +76,8 @@ _RUN_OPTIONS = (
     click.option("--accuracy", metavar="N", type=click.IntRange(min=0), default=100, show_default=True,
                  help="Test images on which accuracy is measured where the machine changes it; 0: off."),
     click.option("--depth", type=click.Choice(DEPTHS), default="kernel", show_default=True,
-                 help="Inside tile calls: one compiled call, or SimPy processes. The same numbers."),
+                 help="Inside tile calls: one compiled call, or SimPy processes; pass: a whole sample in "
+                      "one compiled call (neuromorphic machines). The same numbers."),
     click.option("--force", is_flag=True, help="Run also what is estimated to take over a minute."),
     click.option("--seed", metavar="S", type=int, default=0, show_default=True, help="Seed of everything random."),
     click.option("--out", metavar="DIR", type=click.Path(file_okay=False), callback=_folder,

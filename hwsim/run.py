@@ -22,7 +22,7 @@ from hwsim.sensitivity import widen
 from hwsim.workload import load as load_workload
 from hwsim.workload.model import Workload
 
-DEPTHS = ("kernel", "process")
+DEPTHS = ("kernel", "process", "pass")
 
 
 def simulate(
@@ -119,6 +119,8 @@ def simulate_activity(
     request = request or Request(**options)
     flow = () if dataflow is None else (dataflow_override(dataflow),)
     spec = load_architecture(architecture, (*overrides, *flow))
+    if request.depth == "pass" and spec.family != "neuromorphic":
+        raise SpecError(f"--depth pass: {spec.name} is a {spec.family} machine; depths for it: kernel, process")
     net = load_workload(workload)
     _check_workload(net, request.samples, request.layers)
     runner = prepare(spec, net, request)

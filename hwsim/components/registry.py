@@ -37,6 +37,8 @@ SHIPPED = (
     "hwsim.components.entropy",
     "hwsim.components.crossbar",
     "hwsim.components.mesh",
+    "hwsim.components.neuromorphic",
+    "hwsim.components.vc_router",
 )
 """Modules that register what hwsim ships."""
 
