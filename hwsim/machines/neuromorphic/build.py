@@ -68,7 +68,9 @@ class Machine:
 
     def instances(self) -> dict[str, int]:
         """How many of each component exist, by name."""
-        counts = {"core": self.placement.cores, "scheduler": self.placement.cores}
+        routed = self.topology is not None
+        counts = {"core": self.placement.cores, "scheduler": self.placement.cores, "channel": int(not routed)}
+        counts |= {"router": 0, "link": 0}
         if self.topology is not None:
             counts |= {"router": self.topology.nodes, "link": len(self.topology.links)}
         return {name: counts.get(name, 1) for name in self.architecture.components}
@@ -82,6 +84,8 @@ class Machine:
             grown = self.growth if name == "core" else 1.0
             for action, price in part.actions.items():
                 prices[name, action] = price.quantity
+            if not count:  # the parts of the other way to connect cores
+                continue
             area.append(Instances(name, count, part.area.times(grown)))
             always = 1.0
             if name == "core" and self.gated:

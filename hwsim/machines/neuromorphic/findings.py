@@ -93,11 +93,13 @@ def _distributions(runner: Runner, seen: list[Behaviour], flits: np.ndarray) -> 
         return np.concatenate([np.ravel(getattr(sample, name)) for sample in seen])
 
     busiest = np.concatenate([sample.steps.max(axis=1) for sample in seen])
+    if runner.machine.sync != "asynchronous":  # a timestep takes one phase per layer
+        busiest = np.full_like(busiest, runner.machine.network.layers)
     yield from _points("forward_steps", busiest)
     yield from _points("spikes_to_output", all_of("first_spikes"))
     yield from _points("steps_to_output", all_of("first_steps"))
     yield from _points("time_to_output", all_of("first_ticks") * tick_s, "s")
-    yield from _points("latency", np.array([sample.ticks for sample in seen]) * tick_s, "s")
+    yield from _points("sample_latency", np.array([sample.ticks for sample in seen]) * tick_s, "s")
     yield from _points("queue_length", all_of("spike_queue"), component="scheduler")
     yield from _points("queue_length", all_of("input_queue"), component="core")
     yield from _points("utilisation", all_of("utilisation"), component="core")

@@ -48,7 +48,7 @@ class KernelCores:
         self.setup, self.frames = setup, frames
         self.network, self.chip, self.rule = setup.network, setup.chip, setup.rule
         self.cores = new_cores(setup.network, setup.chip, frames.start.shape[1] - 1, seed, sample)
-        self.control = new_control(setup.network, setup.chip, setup.output_slots)
+        self.control = new_control(setup.chip, setup.output_slots)
         self.work = new_work(setup.network, setup.chip)
 
     @property
@@ -66,8 +66,9 @@ class KernelCores:
         return not self.control.state[IN_FLIGHT] and not self.control.state[BUSY_CORES]
 
     def enlarge(self) -> None:
-        """Twice the room for everything that grows."""
-        self.control, self.work = enlarge(self.control), wider(self.work)
+        """Twice the room in whatever may be too small."""
+        self.control = enlarge(self.chip, self.control)
+        self.work = wider(self.network, self.control, self.work)
 
     def accept(self, core: int, kind: int, value: int) -> None:
         """A message has come (``core_state.ENTRY_COMES`` ...)."""

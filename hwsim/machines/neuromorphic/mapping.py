@@ -146,7 +146,8 @@ class _Sizer:
         row = self.network.layer[part.layer]
         if row[FORM] == DENSE and row[POOL] == NO_POOL:
             return int(row[CELLS])
-        return int(reaching(self.network, part.layer, part.low, part.high, scratch(self.network)).sum())
+        senders, marks = senders_of(self.network, part.layer), scratch(self.network)
+        return int(reaching(self.network, part.layer, senders, part.low, part.high, marks).sum())
 
     def fits(self, parts: list[Part]) -> bool:
         """Whether a core has room for these parts."""
@@ -270,14 +271,19 @@ def scratch(network: Network) -> Marks:
 
 
 @njit(nogil=True)
-def reaching(network, layer, low, high, marks):  # type: ignore[no-untyped-def]
-    """bool [senders]: those of a connection that have targets low .. high - 1."""
-    begin = -network.inputs if layer == 0 else network.layer[layer - 1, FIRST_NEURON]
-    end = 0 if layer == 0 else network.layer[layer, FIRST_NEURON]
-    found = np.empty(end - begin, dtype=np.bool_)
-    for neuron in range(begin, end):
-        found[neuron - begin] = targets(network, layer, neuron, low, high, marks) > 0
+def reaching(network, layer, senders, low, high, marks):  # type: ignore[no-untyped-def]
+    """bool [senders]: those (numbers in the network) that have targets low .. high - 1 of a layer."""
+    found = np.empty(senders.size, dtype=np.bool_)
+    for i in range(senders.size):
+        found[i] = targets(network, layer, senders[i], low, high, marks) > 0
     return found
+
+
+def senders_of(network: Network, layer: int) -> np.ndarray:
+    """int64: the numbers of all that send to a layer."""
+    if layer == 0:
+        return np.arange(-network.inputs, 0)
+    return np.arange(network.first[layer - 1], network.first[layer])
 
 
 def axons_out(network: Network, first: np.ndarray) -> np.ndarray:
@@ -302,4 +308,4 @@ def _count_axons_out(network, first, marks, count):  # type: ignore[no-untyped-d
                     count[core] += targets(network, layer, neuron, low, high, marks) > 0
 
 
-__all__ = ["Limits", "Part", "Placement", "axons_out", "parts_of", "place", "reaching", "scratch"]
+__all__ = ["Limits", "Part", "Placement", "axons_out", "parts_of", "place", "reaching", "scratch", "senders_of"]

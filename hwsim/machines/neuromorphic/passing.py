@@ -9,7 +9,7 @@ import numpy as np
 from hwsim.components.noc_waits import snapshot_of_state
 from hwsim.components.topology import mesh
 from hwsim.kernels.calendar import Calendar, new_calendar
-from hwsim.kernels.core_state import Frames
+from hwsim.kernels.core_state import GROUP, REACH, Frames
 from hwsim.kernels.noc_state import channel_flits, new_state, with_packets
 from hwsim.kernels.noc_tables import NocParameters, NocTables, noc_tables
 from hwsim.machines.neuromorphic.calendar import BARRIER, LAST, PHASE, ROOM, STUCK, TIMER, Drive, run_events
@@ -23,7 +23,8 @@ def run_pass(setup: Setup, frames: Frames, seed: int, sample: int) -> Record:
     """One sample in one compiled call (or a few, where arrays have to grow)."""
     cores = KernelCores(setup, frames, seed, sample)
     pace = setup.pace(frames)
-    calendar = new_calendar(4 * pace.phases + 4 * setup.cores + 4096)
+    most = int((setup.chip.core[:, GROUP] * setup.chip.core[:, REACH]).max())
+    calendar = new_calendar(4 * pace.phases + 8 * setup.cores + 2 * most + 1024)
     drive = Drive(np.zeros(7, dtype=np.int64), np.zeros((setup.cores, 2), dtype=np.int64))
     routing = setup.routing
     tables = _unused() if routing is None else routing.tables
@@ -34,7 +35,8 @@ def run_pass(setup: Setup, frames: Frames, seed: int, sample: int) -> Record:
         if code != ROOM:
             break
         cores.enlarge()
-        calendar = Calendar(np.concatenate([calendar.event, np.zeros_like(calendar.event)]), calendar.number)
+        if 2 * calendar.number[0] + most > len(calendar.event):
+            calendar = Calendar(np.concatenate([calendar.event, np.zeros_like(calendar.event)]), calendar.number)
         noc = with_packets(noc, len(cores.control.entry))
     if code == STUCK:
         raise deadlock(setup, cores, None if routing is None else snapshot_of_state(tables, noc))

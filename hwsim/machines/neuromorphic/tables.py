@@ -15,6 +15,7 @@ from hwsim.kernels.core_state import (
     COMPETING,
     COUNTS,
     DRAWS,
+    EMITTED,
     ENDED,
     FIRST_OF_CORE,
     FIRST_PART,
@@ -34,12 +35,15 @@ from hwsim.kernels.core_state import (
     PART_SEEN,
     PART_SYNAPSES,
     PER_TIMESTEP,
+    PROPAGATED_ROWS,
+    QUEUED,
     REACH,
     SLOT,
     SLOTS,
     STOP_SET,
     STOPPED,
     TIME,
+    TURNS,
     UNITS,
     Chip,
     Control,
@@ -49,7 +53,7 @@ from hwsim.kernels.core_state import (
     Work,
 )
 from hwsim.kernels.scheduling import STREAM, Queue, sample_key
-from hwsim.machines.neuromorphic.mapping import parts_of, reaching, scratch
+from hwsim.machines.neuromorphic.mapping import parts_of, reaching, scratch, senders_of
 
 UNLIMITED_SLOTS = 2**60
 
@@ -87,7 +91,7 @@ def make_chip(network: Network, first: np.ndarray, ticks: Ticks, rules: Rules) -
     seen = np.where(filtered, network.layer[layer, CELLS], 0)
     sizes = np.diff(first) + competing
     group = sizes if rules.group is None or rules.order != ASYNCHRONOUS else np.minimum(sizes, rules.group)
-    reach = _reach(layer, owner, cores, layers, rules.multicast)
+    reach = _reach(layer, owner, cores, layers, rules.multicast and rules.routed)
     synapses = [_synapses(network, part, ticks.lanes) if rules.processed else (0, 0) for _, part in parts]
     spread, stop_set, set_size = (np.zeros(n, dtype=np.int64) for n in (1, cores, 1))
     if rules.multicast and rules.routed:
@@ -114,13 +118,13 @@ def _sums(sizes: Sequence[int] | np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
-def _reach(layer: np.ndarray, owner: np.ndarray, cores: int, layers: int, multicast: bool) -> np.ndarray:
+def _reach(layer: np.ndarray, owner: np.ndarray, cores: int, layers: int, together: bool) -> np.ndarray:
     """int64 [C]: most messages of one spike: other cores with parts of the next layer."""
     holders = [set(owner[layer == number].tolist()) for number in range(layers)] + [set()]
     reach = np.zeros(cores, dtype=np.int64)
     for core, number in zip(owner.tolist(), layer.tolist(), strict=True):
         others = len(holders[number + 1] - {core})
-        reach[core] = max(reach[core], min(others, 1) if multicast else others)
+        reach[core] = max(reach[core], min(others, 1) if together else others)
     return reach
 
 
@@ -130,9 +134,7 @@ def _synapses(network: Network, part: Any, lanes: int) -> tuple[int, int]:
         senders, width = int(network.layer[part.layer, CELLS]), part.high - part.low
         return senders * width, senders * -(-width // lanes)
     marks, layer = scratch(network), part.layer
-    begin = -network.inputs if layer == 0 else int(network.first[layer - 1])
-    end = 0 if layer == 0 else int(network.first[layer])
-    each = np.array([targets(network, layer, n, part.low, part.high, marks) for n in range(begin, end)])
+    each = np.array([targets(network, layer, n, part.low, part.high, marks) for n in senders_of(network, layer)])
     return int(each.sum()), int((-(-each // lanes)).sum())
 
 
@@ -218,15 +220,15 @@ def _queues(network: Network, chip: Chip, layer: np.ndarray) -> Queue:
     )  # fmt: skip
 
 
-def new_control(network: Network, chip: Chip, slots: int | None) -> Control:
+def new_control(chip: Chip, slots: int | None) -> Control:
     """Idle cores, with room for a small sample; see ``enlarge``."""
-    cores, neurons = len(chip.core) - 1, network.neurons
+    cores = len(chip.core) - 1
     core = np.zeros((cores, 20), dtype=np.int64)
     core[:, [STOPPED, HEAD, LOCAL_HEAD, ENDED, GO]] = -1
     core[:, TIME] = chip.part[chip.core[:-1, FIRST_PART], PART_LAYER] - 1 if chip.order == PER_TIMESTEP else -1
     core[:, SLOTS] = UNLIMITED_SLOTS if slots is None else slots
     most = int((chip.core[:, GROUP] * (chip.core[:, REACH] + 1)).max()) + 2 * cores
-    rows = max(1024, neurons, int(np.diff(chip.core[:, SLOT]).max()))
+    rows = 1024 + 4 * int(np.diff(chip.core[:, SLOT]).max())
     return Control(
         core=core, entry=_chained(np.zeros((2 * most + 1024, 5), dtype=np.int64), 0),
         state=np.array([0, 2 * most + 1024, 0, 0, 0, 0, 0], dtype=np.int64),
@@ -241,17 +243,21 @@ def _chained(entry: np.ndarray, begin: int) -> np.ndarray:
     return entry
 
 
-def enlarge(control: Control) -> Control:
-    """The same with about twice the room for entries and logs; lists and rows stay where they are."""
-    size = len(control.entry)
-    entry = _chained(np.concatenate([control.entry, np.zeros_like(control.entry)]), size)
-    last = len(entry) - 1
-    entry[last, NEXT] = control.state[FREE_ENTRY] if control.state[FREE_ENTRIES] else -1
-    state = control.state.copy()
-    state[FREE_ENTRY], state[FREE_ENTRIES] = size, state[FREE_ENTRIES] + size
-    logs = {name: np.concatenate([getattr(control, name), np.zeros_like(getattr(control, name))])
-            for name in ("turns", "emitted", "propagated")}  # fmt: skip
-    return control._replace(entry=entry, state=state, **logs)
+def enlarge(chip: Chip, control: Control) -> Control:
+    """The same with twice the room in whatever may be too small for a turn of any core; rows stay where they are."""
+    most = (np.minimum(chip.core[:-1, GROUP], np.diff(chip.core[:, SLOT])) * (chip.core[:-1, REACH] + 1)).max()
+    if control.state[FREE_ENTRIES] < most + len(chip.core):
+        size, free = len(control.entry), control.state[FREE_ENTRIES]
+        entry = _chained(np.concatenate([control.entry, np.zeros_like(control.entry)]), size)
+        entry[-1, NEXT] = control.state[FREE_ENTRY] if free else -1
+        control.state[FREE_ENTRY], control.state[FREE_ENTRIES] = size, free + size
+        control = control._replace(entry=entry)
+    slots = np.diff(chip.core[:, SLOT]).max()
+    for name, column in (("turns", TURNS), ("emitted", EMITTED), ("propagated", PROPAGATED_ROWS)):
+        log = getattr(control, name)
+        if len(log) < control.state[column] + slots:
+            control = control._replace(**{name: np.concatenate([log, np.zeros_like(log)])})
+    return control
 
 
 def new_work(network: Network, chip: Chip) -> Work:
@@ -266,19 +272,22 @@ def new_work(network: Network, chip: Chip) -> Work:
     )  # fmt: skip
 
 
-def wider(work: Work) -> Work:
-    """The same with twice the room for what a turn takes."""
-    return work._replace(taken=np.zeros((2 * len(work.taken), 2), dtype=np.int64))
+def wider(network: Network, control: Control, work: Work) -> Work:
+    """The same with room for all that any core may take."""
+    need = network.inputs + int(control.core[:, QUEUED].max())
+    return work if len(work.taken) >= need else work._replace(taken=np.zeros((2 * need, 2), dtype=np.int64))
 
 
 def make_frames(network: Network, chip: Chip, inputs: np.ndarray, timesteps: int) -> Frames:
     """The input [T or 1, inputs] (integers; one row stands for all timesteps) as each core of the first layer gets it:
     the events that have targets there."""
     frames = [np.flatnonzero(inputs[t]) for t in range(min(timesteps, len(inputs)))]
-    blocks, starts, at = [], [], 0
+    seen = np.unique(np.concatenate(frames))
+    blocks, starts, at, marks = [], [], 0, scratch(network)
     for part in range(int(chip.layer_part[1])):
         low, high = int(chip.part[part, PART_NEURON]), int(chip.part[part + 1, PART_NEURON])
-        reached = reaching(network, 0, low, high, scratch(network))
+        reached = np.zeros(network.inputs, dtype=bool)
+        reached[seen] = reaching(network, 0, seen - network.inputs, low, high, marks)
         row = [at]
         for t in range(timesteps):
             places = frames[min(t, len(frames) - 1)]

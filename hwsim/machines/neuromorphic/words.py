@@ -20,11 +20,11 @@ def describe(machine: Machine) -> list[str]:
     """Cores, synchronisation, and where each layer is."""
     placement, setup, core = machine.placement, machine.setup, machine.architecture.components["core"].parameters
     noc = machine.architecture.noc
-    kind = "no network" if machine.topology is None else f"{noc['kind']} of {machine.topology.nodes} routers"
+    kind = "no network" if machine.topology is None else f"{noc['kind']} of {_plural(machine.topology.nodes, 'router')}"
     lines = [
-        f"{placement.cores} cores of {core['neurons']:,} neurons, {placement.mapped} in use; {kind}; "
+        f"{_plural(placement.cores, 'core')} of {core['neurons']:,} neurons, {placement.mapped} in use; {kind}; "
         f"{_SYNC[machine.sync]}",
-        f"groups of {core['group']} spikes, chosen by {machine.architecture.components['scheduler'].class_name}",
+        f"F: {core['group']}; spikes are chosen by a {machine.architecture.components['scheduler'].class_name}",
     ]
     chip, network = setup.chip, machine.network
     for number, layer in enumerate(machine.stored.layers):
@@ -40,6 +40,10 @@ def describe(machine: Machine) -> list[str]:
     return [*lines, *machine.rounding]
 
 
+def _plural(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
 def notes(machine: Machine) -> list[str]:
     """What is free, changed or enlarged."""
     made, placement, built = [], machine.placement, machine.architecture.components["core"].count
@@ -51,6 +55,8 @@ def notes(machine: Machine) -> list[str]:
             parts.append(f"cores {machine.growth:.3g} times as large")
         what = " and ".join(parts)
         made.append(f"capacity scaled: {what}, at the chip's own prices per core; no such chip was built")
+    if machine.stored.workload.input.edge.bits > 1:
+        made.append("an event of the input carries a number: one synapse is counted for it, whatever its size")
     for layer, bits in machine.stored.requantised.items():
         made.append(f"weights of {layer} requantised from {bits} to {machine.parameter('core', 'weight_bits')} bits")
     if machine.sync == "asynchronous":
