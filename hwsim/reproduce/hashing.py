@@ -14,6 +14,7 @@ from pathlib import Path
 
 import hwsim
 from hwsim.reproduce.target import Target
+from hwsim.shipped import folder
 
 LENGTH = 12
 PACKAGE = Path(hwsim.__file__).parent
@@ -86,11 +87,16 @@ def _beside(source: Path) -> tuple[Path, ...]:
 
 
 def _inputs(target: Target) -> list[Path]:
-    """Files of the target's architecture (without its bases) and workloads."""
+    """Files of the target's architecture (without its bases) and workloads; these by name, or below the shipped folder
+    ('seeds/sequences_rs_s1')."""
     from hwsim import workload as workloads
 
+    def file_of(name: str) -> Path:
+        below = folder("workloads") / f"{name}.npz"
+        return below if below.is_file() else workloads.find(name)
+
     files = list(_architecture(target.architecture)[1]) if target.architecture else []
-    return files + [workloads.find(name) for name in target.workload.split(" and ") if name]
+    return files + [file_of(name) for name in target.workload.split(" and ") if name]
 
 
 @cache
