@@ -192,7 +192,7 @@ def _setup(
     chip = make_chip(network, placement.first, Ticks(
         axon_in=times["axon_in"], lanes=core["lanes"], synapse=times["synapse"], update=times["update"],
         idle=times["idle_update"], spike=times["spike"], choose=ticks.get("scheduler.choose_time", 0),
-        level=ticks.get("scheduler.level_time", 0), axon_out=times["axon_out"], wake=times["wake"],
+        level=ticks.get("scheduler.level_time", 0), axon_out=max(1, times["axon_out"]), wake=times["wake"],
     ), rules)  # fmt: skip
     policy = registry.catalogue().components[scheduler.class_name].implementation.make(scheduler.parameters)  # type: ignore[attr-defined]
     sets = set_list(network, placement.first) if rules.multicast and rules.routed else []

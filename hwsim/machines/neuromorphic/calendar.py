@@ -214,7 +214,7 @@ def _send(chip, control, work, pace, calendar, core, now, count, noc):  # type: 
     for i in range(count):
         sent, order = work.sent[i], core * _SENDER + calendar.number[1]
         if not chip.routed:
-            tick = now + sent[LEAVES] + pace.channel
+            tick = now + max(1, sent[LEAVES] + pace.channel)
             schedule(calendar, tick, order, ENTRY_COMES, sent[TO], sent[ENTRY])
         else:
             control.entry[sent[ENTRY], NEXT] = sent[TO]

@@ -156,7 +156,8 @@ class Core:
         world, network = self.world, self.world.network
         for to, leaves, number in sent:
             if network is None:
-                world.board.send(self.path, core_port(to), (ENTRY_COMES, number), leaves + world.pace.channel)
+                world.board.send(self.path, core_port(to), (ENTRY_COMES, number),
+                                 max(1, leaves + world.pace.channel))  # fmt: skip
             else:
                 router = network.path_of(int(network.tables.home[self.core]))
                 world.board.send(self.path, router, Injection(Packet(number, self.core, to)), leaves)

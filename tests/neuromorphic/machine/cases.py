@@ -66,7 +66,7 @@ def draw_inputs(rng: np.random.Generator, inputs: int) -> np.ndarray:
 def draw_ticks(rng: np.random.Generator) -> Ticks:
     """Times of units, many of them 0."""
     most = Ticks(axon_in=3, lanes=4, synapse=3, update=3, idle=2, spike=3, choose=3, level=2, axon_out=4, wake=3)
-    low = Ticks(0, 1, 0, 0, 0, 0, 0, 0, 0, 0)
+    low = Ticks(0, 1, 0, 0, 0, 0, 0, 0, 1, 0)  # a message leaves no earlier than a tick after its turn began
     return Ticks(*(int(rng.integers(a, b)) for a, b in zip(low, most, strict=True)))
 
 

@@ -80,7 +80,7 @@ def _machine(rng, network, options, kind, order, cores, routed):
         gated=bool(rng.random() < 0.5), routed=routed,
     )  # fmt: skip
     ticks = Ticks(*(int(rng.integers(low, high)) for low, high in (
-        (0, 3), (1, 4), (0, 3), (0, 3), (0, 2), (0, 3), (0, 3), (0, 2), (0, 4), (0, 3))))  # fmt: skip
+        (0, 3), (1, 4), (0, 3), (0, 3), (0, 2), (0, 3), (0, 3), (0, 2), (1, 4), (0, 3))))  # fmt: skip
     number = int(rng.integers(1, min(5, network.neurons - 1) + 1)) + 1 if cores is None else cores
     cuts = sorted(rng.choice(np.arange(1, network.neurons), number - 1, replace=False))
     first = np.array([0, *cuts, network.neurons], dtype=np.int64)
