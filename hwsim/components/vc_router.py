@@ -1,4 +1,4 @@
-"""Routers of virtual channels: what one does in a cycle, the components that declare it, and the network as processes.
+"""Routers of virtual channels: what one does in a cycle, and the components that declare routers and links.
 
 An input-queued router with credits and wormhole flow control (Dally and Towles, Principles and Practices of
 Interconnection Networks, Morgan Kaufmann 2004, chapters 16 to 19). Each input has V virtual channels (VCs), each with a
@@ -29,8 +29,8 @@ Netw. 7(2), 1999): every output that is asked grants the next asker in its round
 accepts the next output in its own. Both pointers then stand behind what was accepted, and only for what was accepted in
 the first iteration. VA: outputs are the VCs of outputs, askers are buffers. SA: outputs are output ports, askers are
 input ports; if several VCs of an input ask for an output, the next one in the round robin of the input goes, whose
-pointer then stands behind it. No stage is speculative. That is how the router was chosen to be whose latencies are
-published for BookSim 2 (Jiang et al., ISPASS 2013, its defaults); the tests compare the curves.
+pointer then stands behind it. No stage is speculative. These are the choices of the default router of BookSim 2 (Jiang
+et al., ISPASS 2013), beside whose curves of latency and throughput the tests put this router's.
 
 Since VA and SA see a VC only when the packet before has left it, one VC carries a packet of one flit in at most every
 second cycle on an output and every RC + VA + 1 cycles in an input: with a single VC a network saturates early.

@@ -14,10 +14,13 @@ from numba.extending import intrinsic
 from hwsim.jit import njit
 
 
+_UNWRAPPED = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
 def part(function: Callable[..., Any]) -> Callable[..., Any]:
     """Decorator for a part of a kernel: inlined by the compiler wherever it is called, which is where a call with many
     arguments would be a copy of all of them, and not to be called from Python."""
-    compiled: Callable[..., Any] = njit(nogil=True, forceinline=True, no_cpython_wrapper=True)(function)
+    compiled: Callable[..., Any] = njit(nogil=True, forceinline=True, **_UNWRAPPED)(function)
     return compiled
 
 

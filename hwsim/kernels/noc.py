@@ -181,11 +181,9 @@ def room(s, core):  # type: ignore[no-untyped-def]
     return s.t.source_queue - pointer(s.m)[s.t.cores_at + core * s.t.core_row + QUEUE_LENGTH]
 
 
-@njit(nogil=True)
-def inject(s, packet, source, target, cycle):  # type: ignore[no-untyped-def]
-    """A packet to core ``target`` (multicast: to the set of that number) comes to the source queue of a core, where
-    there is ``room``, and may leave it in ``cycle``, which has not been ticked."""
-    t, a = s.t, pointers(s)
+@part
+def queue_packet(t: Layout, a: Pointers, packet, source, target, cycle):  # type: ignore[no-untyped-def]
+    """``inject`` as a part of another kernel."""
     c, row = t.cores_at + source * t.core_row, packet * PACKET_ROW
     a.packet[row + SOURCE], a.packet[row + DESTINATION] = source, target
     a.packet[row + INJECTED], a.packet[row + NEXT] = cycle, -1
@@ -202,8 +200,15 @@ def inject(s, packet, source, target, cycle):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True)
+def inject(s, packet, source, target, cycle):  # type: ignore[no-untyped-def]
+    """A packet to core ``target`` (multicast: to the set of that number) comes to the source queue of a core, where
+    there is ``room``, and may leave it in ``cycle``, the next that is ticked."""
+    queue_packet(s.t, pointers(s), packet, source, target, cycle)
+
+
+@njit(nogil=True)
 def add_room(s, core, packets, cycle):  # type: ignore[no-untyped-def]
-    """A core whose room is limited takes so many packets more from ``cycle`` on, which has not been ticked."""
+    """A core whose room is limited takes so many packets more from ``cycle`` on, the next that is ticked."""
     t, a = s.t, pointers(s)
     c = t.cores_at + core * t.core_row
     a.m[c + SINK_ROOM] += packets

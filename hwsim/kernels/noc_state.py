@@ -228,14 +228,14 @@ def port_rows(state: NocState) -> np.ndarray:
     """int32 [routers, ports, columns]: a view."""
     t = state.t
     part = state.m[: t.cores_at].reshape(t.routers, t.block)
-    return part[:, t.port_at : t.port_at + t.ports * t.port_row].reshape(t.routers, t.ports, t.port_row, copy=False)
+    return part[:, t.port_at : t.port_at + t.ports * t.port_row].reshape(t.routers, t.ports, t.port_row)
 
 
 def channel_rows(state: NocState) -> np.ndarray:
     """int32 [routers, ports, 1 << shift, columns]: a view."""
     t = state.t
     part = state.m[: t.cores_at].reshape(t.routers, t.block)[:, t.channel_at :]
-    return part.reshape(t.routers, t.ports, 1 << t.shift, t.channel_row, copy=False)
+    return part.reshape(t.routers, t.ports, 1 << t.shift, t.channel_row)
 
 
 def core_rows(state: NocState) -> np.ndarray:

@@ -68,7 +68,7 @@ def test_pass():
 
 
 @pytest.mark.perf
-@pytest.mark.parametrize(("depth", "least"), [("kernel", 30e3), ("process", 8e3)])
+@pytest.mark.parametrize(("depth", "least"), [("kernel", 20e3), ("process", 6e3)])
 def test_processes(depth, least):
     rate = best_rate(lambda: simpy_run(depth), 3)
     print(f"{depth}: {rate / 1e3:.1f}e3 flit-hops/s")  # noqa: T201

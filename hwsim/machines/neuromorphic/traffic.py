@@ -17,14 +17,18 @@ import numpy as np
 from hwsim.components.topology import Topology
 from hwsim.errors import Problem, SpecError, did_you_mean
 from hwsim.jit import njit
-from hwsim.kernels.noc import inject, next_cycle, noc_tick
+from hwsim.kernels.bits import part
+from hwsim.kernels.noc import next_cycle, noc_tick, queue_packet
 from hwsim.kernels.noc_state import (
     DESTINATION,
     ENTERED,
     INJECTED,
+    PACKET_ROW,
     SOURCE,
     NocState,
+    Pointers,
     new_state,
+    pointers,
     router_flits,
     with_packets,
 )  # fmt: skip
@@ -242,7 +246,7 @@ def _run(s, keys, probability, fixed, cycle, end, window, arrays):  # type: igno
     """Cycles until ``end``, or until numbers run out, or all packets of the window have arrived: (the next cycle,
     whether that was why). ``arrays`` are those of a ``_Log``."""
     free, left, place, made, _, counts = arrays
-    cores, (first, last) = fixed.size, window
+    t, a, cores, (first, last) = s.t, pointers(s), fixed.size, window
     while cycle < end:
         if first >= 0 and cycle >= last and counts[CAME] == counts[MADE]:
             return cycle, True
@@ -259,17 +263,17 @@ def _run(s, keys, probability, fixed, cycle, end, window, arrays):  # type: igno
             packet = free[left[0]]
             made[source, target] += 1
             place[packet] = made[source, target]
-            inject(s, packet, source, target, cycle)
+            queue_packet(t, a, packet, source, target, cycle)
             counts[ALL_MADE] += 1
             counts[MADE] += first <= cycle < last
         for row in range(noc_tick(s, cycle)):
-            _arrive(s.packet, s.ejected[row, 0], s.ejected[row, 1], cycle, window, arrays)
+            _arrive(a, a.ejected[2 * row], a.ejected[2 * row + 1], cycle, window, arrays)
         cycle += 1
     return cycle, False
 
 
-@njit(nogil=True)
-def _arrive(packets, core, packet, cycle, window, arrays):  # type: ignore[no-untyped-def]
+@part
+def _arrive(a: Pointers, core, packet, cycle, window, arrays):  # type: ignore[no-untyped-def]
     """Count an arrival, and free the packet's number."""
     free, left, place, _, seen, counts = arrays
     first, last = window
@@ -277,7 +281,8 @@ def _arrive(packets, core, packet, cycle, window, arrays):  # type: ignore[no-un
     if place[packet] == 0:
         counts[DOUBLED] += 1
         return
-    source, target, start = packets[packet, SOURCE], packets[packet, DESTINATION], packets[packet, INJECTED]
+    of = packet * PACKET_ROW
+    source, target, start = a.packet[of + SOURCE], a.packet[of + DESTINATION], a.packet[of + INJECTED]
     counts[ASTRAY] += target != core
     counts[REORDERED] += place[packet] < seen[source, target]
     seen[source, target] = max(place[packet], seen[source, target])
@@ -288,5 +293,5 @@ def _arrive(packets, core, packet, cycle, window, arrays):  # type: ignore[no-un
     if first <= start < last:
         counts[CAME] += 1
         counts[TICKS] += cycle - start
-        counts[NETWORK_TICKS] += cycle - packets[packet, ENTERED]
+        counts[NETWORK_TICKS] += cycle - a.packet[of + ENTERED]
         counts[LONGEST] = max(counts[LONGEST], cycle - start)

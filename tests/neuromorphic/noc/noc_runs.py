@@ -158,8 +158,8 @@ def random_case(seed) -> Case:
         size = int(rng.integers(1, cores + 1))
         sets.append((int(rng.integers(cores)), rng.choice(cores, size, replace=False).tolist()))
     tables = noc_tables(made, parameters, sets)
-    count = int(rng.integers(1, 60 if multicast else 110))
-    cycles = np.sort(rng.integers(1, int(rng.integers(2, 120)), count)).tolist()
+    count = int(rng.integers(1, 50 if multicast else 80))
+    cycles = np.sort(rng.integers(1, int(rng.integers(2, 90)), count)).tolist()
     packets = []
     for number, cycle in enumerate(cycles):
         target = int(rng.integers(12 if multicast else cores))

@@ -14,7 +14,7 @@ from hwsim.machines.neuromorphic.traffic import destinations, knee, latency_curv
 
 DATA = json.loads((Path(__file__).parents[2] / "data" / "noc.json").read_text())
 B = DATA["cases"]["B"]["parameters"]
-SHORT = dict(warmup=1500, window=4000, drain=4000)
+SHORT = dict(warmup=1000, window=3000, drain=3000)
 ZERO_LOAD = 6.25 * 5 + 2
 """Of B on 8 x 8, uniform: 1 + 2 (k^2 - 1) / (3 k) routers on average."""
 
@@ -37,16 +37,16 @@ FLAT = {"A": 0.40, "B": 0.40, "C": 0.10, "D": 0.36, "E": 0.05, "B4": 0.70, "tran
 @pytest.mark.parametrize("name", FLAT)
 def test_curves(name):
     """Both are averages over few packets: at low rates, and of long packets near saturation."""
-    points = measured(name, 0.0, FLAT[name], every=2 if len(DATA["cases"][name]["points"]) > 10 else 1)
+    points = measured(name, 0.0, FLAT[name], every=3 if len(DATA["cases"][name]["points"]) > 10 else 2)
     for offered, theirs, own in points:
         assert own.stable and own.accepted == pytest.approx(offered, rel=0.05, abs=0.001)
-        assert own.latency == pytest.approx(theirs, rel=0.06 if name == "D" else 0.04), (offered, theirs, own.latency)
+        assert own.latency == pytest.approx(theirs, rel=0.06 if name == "D" else 0.05), (offered, theirs, own.latency)
     assert len(points) >= 2
 
 
 def test_knee():
     """Latency takes off where theirs does, and the network accepts what they accepted."""
-    points = measured("B", 0.38, 0.44)
+    points = measured("B", 0.40, 0.44, every=2)
     own = knee([point for _, _, point in points], ZERO_LOAD)
     assert 0.40 < own < 0.42
     last = [point for offered, _, point in points if offered >= 0.42]
@@ -76,11 +76,11 @@ def test_saturation_of_a_single_channel_and_of_transpose():
 def test_channels_by_pair():
     """The same at low load, and less at saturation; nothing is reordered."""
     made = topology.mesh(8, 8)
-    free, tied = (latency_curve(made, NocParameters(vc=vc), [0.05, 0.3, 1.0], **(SHORT | {"drain": 500}))
+    free, tied = (latency_curve(made, NocParameters(vc=vc), [0.05, 0.3, 1.0], **(SHORT | {"drain": 400}))
                   for vc in ("dynamic", "by_pair"))  # fmt: skip
     assert tied[0].latency == pytest.approx(free[0].latency, rel=0.02)
     assert 1.02 * free[1].latency < tied[1].latency < 1.1 * free[1].latency
-    assert 0.35 < tied[2].accepted < 0.98 * free[2].accepted
+    assert 0.35 < tied[2].accepted < 0.99 * free[2].accepted
     assert all(point.reordered == 0 for point in tied) and free[1].reordered > 0
 
 

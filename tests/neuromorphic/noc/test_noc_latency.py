@@ -1,6 +1,7 @@
 """Exact times: every pair alone, and small cases by hand."""
 
 import itertools
+from dataclasses import replace
 
 import networkx
 import noc_runs
@@ -144,6 +145,14 @@ def test_credits_by_hand():
     assert arrivals(NocParameters(virtual_channels=1, buffer=1, flits=2), [(10, 0, 0, 1)]) == {0: 29}
     assert arrivals(NocParameters(virtual_channels=1, buffer=2, flits=2), [(10, 0, 0, 1)]) == {0: 23}
     assert arrivals(NocParameters(virtual_channels=1, buffer=1, flits=2, credit_delay=0), [(10, 0, 0, 1)]) == {0: 27}
+
+
+def test_credits_of_a_core_by_hand():
+    # In buffer 0 in 12, SA 14, at the core in 17; the core may use the room from 16 on: in the buffer in 18, SA 20, 23.
+    one = NocParameters(virtual_channels=1, buffer=1)
+    assert arrivals(one, [(10, 0, 0, 0), (10, 1, 0, 0)]) == {0: 17, 1: 23}
+    # whatever routers take to take up credits of each other
+    assert arrivals(replace(one, credit_delay=9), [(10, 0, 0, 0), (10, 1, 0, 0)]) == {0: 17, 1: 23}
 
 
 def test_a_core_without_room_by_hand():
