@@ -13,7 +13,7 @@ PROPAGATED = np.dtype(
         ("neuron", np.int64),
         ("multiplicity", np.int64),
         ("key", np.float64),
-        ("potential", np.float64),
+        ("priority", np.float64),
     ]
 )
 EMITTED = np.dtype(

@@ -153,8 +153,8 @@ def _log_propagated(record, queue, slot, neuron, t, step):  # type: ignore[no-un
         row.step = step
         row.neuron = neuron
         row.multiplicity = queue.multiplicity[slot]
-        row.key = queue.key[slot]
-        row.potential = queue.potential[slot]
+        row.key = queue.potential[slot]
+        row.priority = queue.key[slot]
 
 
 @njit(**INNER)

@@ -177,7 +177,7 @@ class _Core:
         for neuron, multiplicity in chosen.items():
             row = self.row(neuron)
             potential = float(self.key[neuron]) if neuron >= 0 else 0.0
-            self.propagated.append((t, step, neuron, multiplicity, keys[neuron][0], potential))
+            self.propagated.append((t, step, neuron, multiplicity, potential, keys[neuron][0]))
             self.done["synaptic" if neuron >= 0 else "input_synaptic"] += multiplicity * np.count_nonzero(row)
             current += row * multiplicity
             heard += (row != 0) * (int(neuron not in self.heard_from) if self.options.barriers else multiplicity)

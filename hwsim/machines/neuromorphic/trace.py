@@ -15,9 +15,10 @@ class Trace(NamedTuple):
     """
 
     propagated: np.ndarray
-    """Rows (timestep, step, neuron, multiplicity, key, potential) in the order chosen: so many spikes of a neuron were
-    sent. ``key`` is the policy's, smallest first; ``potential`` that at the neuron's last crossing. Multiplicity 0 is
-    a barrier message. Inputs that compete are neurons -inputs .. -1, and can be chosen before step 1, in step 0."""
+    """Rows (timestep, step, neuron, multiplicity, key, priority) in the order chosen: so many spikes of a neuron were
+    sent. ``key`` is the potential at the neuron's last crossing, ``priority`` what the policy made of it: smallest
+    first. Multiplicity 0 is a barrier message. Inputs that compete are neurons -inputs .. -1, and can be chosen before
+    step 1, in step 0."""
     emitted: np.ndarray
     """Rows (timestep, step, neuron, potential, masked) in order: a neuron crossed its threshold at that potential. A
     masked spike has reset its neuron, and is neither counted nor queued."""

@@ -74,7 +74,7 @@ def test_what_a_stop_leaves(carry):
     assert trace.queue.tolist() == [[0, 0, 0, 1], [0, 0, 0, 0]]
     later = trace.propagated[trace.propagated["timestep"] == 1]
     assert later["neuron"].tolist() == ([3] if carry else [])
-    assert later["potential"].tolist() == ([0.0] if carry else [])
+    assert later["key"].tolist() == ([0.0] if carry else [])
     assert trace.steps.tolist() == [3, 1]
 
 
@@ -102,7 +102,7 @@ def test_several_crossings_add_up():
     assert emissions(trace)[3:] == [(2, 3, 0.25), (3, 3, 0.5), (4, 3, 0.75)]
     assert order(trace) == [(1, 0), (2, 1), (3, 2), (4, 3)]
     assert trace.propagated["multiplicity"].tolist() == [1, 1, 1, 3]
-    assert trace.propagated["potential"][-1] == 0.75
+    assert trace.propagated["key"][-1] == 0.75
     resting = run(weights, [[1]], group=1, policy="momentum", threshold=0.125)
     assert resting.counts.tolist() == [[1, 1, 1, 1]]
     spared = run(weights, [[1]], group=1, policy="momentum", threshold=0.125, refractory_dropout=1.0)

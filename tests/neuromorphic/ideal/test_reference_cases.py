@@ -38,7 +38,7 @@ def test_every_spike(case):
         np.testing.assert_array_equal(ours, theirs[name], name)
     tolerance = 0 if meta["weight_bits"] else 1e-5
     for name, ours in (
-        ("ord_key", trace.propagated["potential"]),
+        ("ord_key", trace.propagated["key"]),
         ("em_v", trace.emitted["potential"]),
         ("v_end", trace.potentials),
     ):

@@ -138,7 +138,7 @@ def test_a_policy_of_ones_own():
     weights, inputs = random_network([6, 6, 6, 3], 4), random_inputs(3, 6, 4)
     chosen = {"group": 2, "threshold": 0.25}
     trace = neuromorphic.run(weights, inputs, policy=Five(), **chosen)
-    assert trace.propagated["key"].tolist() == np.abs(trace.propagated["neuron"] - 5).tolist()
+    assert trace.propagated["priority"].tolist() == np.abs(trace.propagated["neuron"] - 5).tolist()
     neuromorphic.register_policy(Five)
     try:
         for policy in (Five, "five"):

@@ -38,7 +38,7 @@ def test_one_core_is_the_ideal_machine(block, depth):
         emitted = [(time[int(a)], step[int(a)], n, v) for a, n, v in made.emitted]
         assert emitted == [(r["timestep"], r["step"], r["neuron"], r["potential"]) for r in trace.emitted], number
         sent = [(time[int(a)], step[int(a)], n, m, k) for a, n, m, k in made.propagated]
-        expected = [tuple(r[name] for name in ("timestep", "step", "neuron", "multiplicity", "key"))
+        expected = [tuple(r[name] for name in ("timestep", "step", "neuron", "multiplicity", "priority"))
                     for r in trace.propagated]  # fmt: skip
         assert sent == expected, number
         steps = [max(step[time == t], default=0) for t in range(len(case.inputs))]

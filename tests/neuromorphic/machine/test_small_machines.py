@@ -64,7 +64,7 @@ def test_one_core_without_network_is_the_ideal_machine():
         emitted = [(time[int(at)], step[int(at)], n, v) for at, n, v in found.emitted]
         propagated = [(time[int(at)], step[int(at)], n, m, key) for at, n, m, key in found.propagated]
         assert emitted == [tuple(row) for row in trace.emitted[["timestep", "step", "neuron", "potential"]].tolist()]
-        fields = ["timestep", "step", "neuron", "multiplicity", "key"]
+        fields = ["timestep", "step", "neuron", "multiplicity", "priority"]
         assert propagated == [tuple(row) for row in trace.propagated[fields].tolist()]
         steps = [max([0, *step[time == t]]) for t in range(len(drawn.inputs))]
         assert steps == trace.steps.tolist()
