@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from hwsim import units
 from hwsim.components import registry
@@ -20,6 +20,16 @@ from hwsim.kernels.policies import Fifo, LayerOrder, Momentum, Random, RoundRobi
 FAMILY = "neuromorphic"
 FAMILIES = (FAMILY,)
 OPERANDS = ("weights", "spikes", "membranes")
+GROUPS = ("layer", "core")
+
+
+def _group(value: Any) -> int | str:
+    """F, checked."""
+    if type(value) is int and value >= 1:
+        return value
+    if isinstance(value, str) and value in GROUPS:
+        return value
+    raise ValueError(f"expected a whole number > 0, 'layer' or 'core', found {value!r}")
 
 
 @component("neuromorphic_core", families=FAMILIES)
@@ -41,7 +51,7 @@ class NeuromorphicCore:
         """Of a membrane; its largest value is compared with it, nothing is clipped."""
         shared_kernels: bool = True
         """Whether the weights of a convolution are stored once per core, or once per synapse."""
-        group: int | Literal["layer", "core"] = 8
+        group: Annotated[Any, AfterValidator(_group)] = 8
         """F: spikes that a turn takes and sends; layer: as many as the widest layer has neurons; core: as its core has.
         """
         input_queue: Count | None = None
@@ -306,8 +316,6 @@ def _check(architecture: Any, report: Callable[[str, str, str], None]) -> None:
         except SpecError as error:
             for problem in error.problems:
                 report("components.sync.latency", problem.message, problem.hint)
-    if isinstance(core["group"], int) and core["group"] < 1:
-        report("components.core.group", f"expected a whole number > 0, 'layer' or 'core', found {core['group']}", "")
     _check_network(architecture, report)
 
 
@@ -315,6 +323,12 @@ def _check_network(architecture: Any, report: Callable[[str, str, str], None]) -
     noc, parts = architecture.noc, architecture.components
     if bool(noc["rows"]) != bool(noc["columns"]):
         report("noc", "rows and columns of the NoC are given together, or neither", "Leave both out to fit the cores.")
+    if noc["kind"] == "none" and parts["core"].parameters["input_queue"] is not None:
+        report("components.core.input_queue", "without a network on chip no message can be made to wait",
+               "Leave it out, or give the noc a kind.")  # fmt: skip
+    if "router" in parts and parts["router"].parameters.get("source_queue") is not None:
+        report("components.router.source_queue", "a core's messages wait in its output slots",
+               "Use core.output_slots.")  # fmt: skip
     if noc["kind"] != "none":
         missing = [name for name in ("router", "link") if name not in parts]
         if missing:

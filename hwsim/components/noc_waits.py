@@ -11,7 +11,7 @@ from a core to its source queue.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -123,19 +123,29 @@ def wait_graph(tables: NocTables, snapshot: Snapshot, extra: Iterable[tuple[str,
     for place, (packet, branches) in snapshot.held.items():
         for output, channel in branches:
             for other in _awaited(tables, snapshot, place, packet, output, channel):
-                graph.add_edge(_name(tables, place), other, packet=packet)
+                graph.add_edge(place_name(tables, place), other, packet=packet)
     for core, (packet, channels) in snapshot.queued.items():
         port = tables.network_ports + core % tables.cores_per_router
         for channel in channels:
             place = (int(tables.home[core]), port, channel)
-            graph.add_edge(QUEUE.format(core), _name(tables, place), packet=packet)
+            graph.add_edge(QUEUE.format(core), place_name(tables, place), packet=packet)
     graph.add_edges_from(extra, packet=None)
     return graph
 
 
-def standstill(tables: NocTables, snapshot: Snapshot, extra: Iterable[tuple[str, str]] = (),
-               where: str = "noc") -> SpecError:  # fmt: skip
-    """The error that says who waits for whom; ``where`` names the place in the architecture."""
+def packet_name(packet: Packet) -> str:
+    """By its number."""
+    return f"packet {packet.number}, {packet.source} -> {packet.target}"
+
+
+HINT = "Use a mesh, a tree, or a torus with two classes of virtual channels; give cores more room."
+
+
+def standstill(
+    tables: NocTables, snapshot: Snapshot, extra: Iterable[tuple[str, str]] = (), where: str = "noc", *,
+    name: Callable[[Packet], str] = packet_name, hint: str = HINT,
+) -> SpecError:  # fmt: skip
+    """The error that says who waits for whom; ``where`` names the place in the architecture, ``name`` a packet."""
     import networkx
 
     graph = wait_graph(tables, snapshot, extra)
@@ -146,8 +156,7 @@ def standstill(tables: NocTables, snapshot: Snapshot, extra: Iterable[tuple[str,
         some = ", ".join(ends[:8]) + (", ..." if len(ends) > 8 else "")
         found = f"packets wait for ever for what takes no more of them: {some}"
         return SpecError(Problem(where, found, "Let the cores take packets, or give them more room."))
-    steps = [f"{_waiter(graph, a, b)} waits for {b}" for a, b in ring]
-    hint = "Use a mesh, a tree, or a torus with two classes of virtual channels; give cores more room."
+    steps = [f"{_waiter(graph, a, b, name)} waits for {b}" for a, b in ring]
     return SpecError(Problem(where, "packets wait for each other for ever: " + "; ".join(steps), hint))
 
 
@@ -163,10 +172,10 @@ def _awaited(tables: NocTables, snapshot: Snapshot, place: Place, packet: Packet
     for w in wanted:
         at = (router, output, w)
         if channel < 0 and at in snapshot.holder:
-            found.append(_name(tables, snapshot.holder[at]))
+            found.append(place_name(tables, snapshot.holder[at]))
         elif snapshot.credits[at] == 0 or channel < 0:
             link = tables.link[router * tables.ports + output]
-            found.append(_name(tables, (int(link[ROUTER_COLUMN]), int(link[PORT_COLUMN]), w)))
+            found.append(place_name(tables, (int(link[ROUTER_COLUMN]), int(link[PORT_COLUMN]), w)))
     return found
 
 
@@ -189,7 +198,7 @@ def _entries(tables: NocTables, values):  # type: ignore[no-untyped-def]
                 yield r, p, v, channels[v]
 
 
-def _name(tables: NocTables, place: Place) -> str:
+def place_name(tables: NocTables, place: Place) -> str:
     """Of the buffer of an input."""
     router, port, channel = place
     if port >= tables.network_ports:
@@ -199,6 +208,6 @@ def _name(tables: NocTables, place: Place) -> str:
     return f"channel {channel} of router {router} from {origin}"
 
 
-def _waiter(graph: networkx.DiGraph, a: str, b: str) -> str:
+def _waiter(graph: networkx.DiGraph, a: str, b: str, name: Callable[[Packet], str]) -> str:
     packet = graph.edges[a, b]["packet"]
-    return a if packet is None else f"{a} (packet {packet.number}, {packet.source} -> {packet.target})"
+    return a if packet is None else f"{a} ({name(packet)})"

@@ -153,13 +153,15 @@ def dependency_cycle(topology: Topology) -> list[Link] | None:
     """
     import networkx
 
-    nodes = topology.nodes
-    here, destination = np.arange(nodes)[:, None], np.arange(nodes)[None, :]
-    second = topology.next_hop.astype(np.int64)
-    third = second[second, destination]
-    turns = (second != here) & (second != destination)
-    # three nodes as one number, because np.unique over rows is thirty times slower
-    found = np.unique(((here * nodes + second) * nodes + third)[turns])
+    nodes, found = topology.nodes, np.zeros(0, np.int64)
+    here, block = np.arange(nodes)[:, None], max(1, 2**20 // topology.nodes)
+    for first in range(0, nodes, block):  # all destinations at once would be several tables of all pairs
+        destination = np.arange(first, min(first + block, nodes))[None, :]
+        second = topology.next_hop[:, destination[0]].astype(np.int64)
+        third = topology.next_hop[second, destination]
+        turns = (second != here) & (second != destination)
+        # three nodes as one number, because np.unique over rows is thirty times slower
+        found = np.union1d(found, ((here * nodes + second) * nodes + third)[turns])
     paths = np.stack([found // nodes**2, found // nodes % nodes, found % nodes], axis=1).tolist()
     dependencies = networkx.DiGraph([((a, b), (b, c)) for a, b, c in paths])
     # find_cycle alone takes seconds to say no
@@ -177,19 +179,22 @@ def _grid(kind: str, rows: int, columns: int) -> Topology:
     graph = networkx.relabel_nodes(pairs, {(row, column): row * columns + column for row, column in pairs})
     for node in graph:
         graph.nodes[node].update(row=node // columns, column=node % columns)
-    row, column = np.divmod(np.arange(rows * columns), columns)
-    across = (column[:, None] + _steps(column, columns, ring)) % columns
-    down = (row[:, None] + _steps(row, rows, ring)) % rows
-    same_column = column[:, None] == column[None, :]
-    next_hop = np.where(same_column, down * columns + column[:, None], row[:, None] * columns + across)
-    centre = (rows // 2) * columns + columns // 2
-    return Topology(kind, graph, next_hop.astype(np.int32), tuple(range(rows * columns)), centre, 0)
+    # from, towards, both as (row, column): filled in place, because tables of all pairs in between would be as large
+    next_hop = np.empty((rows, columns, rows, columns), np.int32)
+    across, down = _following(columns, ring), _following(rows, ring) * columns
+    first = np.arange(rows, dtype=np.int32) * columns
+    for column in range(columns):
+        next_hop[:, column] = first[:, None, None] + across[column]
+        next_hop[:, column, :, column] = down + column
+    centre, nodes = (rows // 2) * columns + columns // 2, rows * columns
+    return Topology(kind, graph, next_hop.reshape(nodes, nodes), tuple(range(nodes)), centre, 0)
 
 
-def _steps(place: np.ndarray, size: int, ring: bool) -> np.ndarray:
-    """[nodes, nodes]: +1, -1 or 0, the step from the first index's place towards the second one's, in one dimension."""
+def _following(size: int, ring: bool) -> np.ndarray:
+    """int32 [from, towards]: the next place on the way in one dimension of ``size`` places."""
+    place = np.arange(size, dtype=np.int32)
     ahead = place[None, :] - place[:, None]
-    if not ring:
-        return np.sign(ahead)
-    ahead %= size
-    return np.where(ahead == 0, 0, np.where(2 * ahead <= size, 1, -1))
+    if ring:
+        ahead %= size
+        ahead = np.where(2 * ahead <= size, ahead, -ahead)
+    return (place[:, None] + np.sign(ahead)) % size

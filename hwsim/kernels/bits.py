@@ -13,7 +13,6 @@ from numba.extending import intrinsic
 
 from hwsim.jit import njit
 
-
 _UNWRAPPED = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 

@@ -120,9 +120,10 @@ def _accept_entry(network, chip, cores, control, core, entry):  # type: ignore[n
 @outer
 def accept(network: Network, chip: Chip, cores: Cores, control: Control, core: int, kind: int, value: int) -> None:
     """A message has come: an entry (its number), the next frame of the input, the start of a phase (its number), or the
-    news that an entry has left the source queue."""
+    news that an entry has left the source queue (1: it had an output slot, 0: a stop, which has none). By then its row
+    may be another entry's: so the news does not say which one it was."""
     if kind == SLOT_COMES:
-        control.core[core, SLOTS] += control.entry[value, NEURON] != STOP
+        control.core[core, SLOTS] += value
         return
     control.state[IN_FLIGHT] -= 1
     if kind == ENTRY_COMES:

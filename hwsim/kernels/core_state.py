@@ -22,7 +22,7 @@ masked       spikes thrown away after a stop
 propagated   spikes chosen, with their multiplicity
 left         spikes thrown away, with their multiplicity, because a stop found them waiting
 late         spikes of a timestep that was over where they were taken
-dropped      messages that a stop found waiting, or that came after it
+dropped      messages that a stop found waiting, or that came after it, or that nobody has taken at the end
 """
 (AXON_IN, SYNAPSE, UPDATE, IDLE_UPDATE, SPIKE, AXON_OUT, INSERT, CHOOSE, MASKED, PROPAGATED, LEFT, LATE,
  DROPPED) = range(len(COUNTS))  # fmt: skip
@@ -196,10 +196,11 @@ OWED        1: a turn is due although nothing waits
 FREED       places of the input queue that the network has not been told of
 """
 
-NEURON, AMOUNT, DUE, COPIES, NEXT = range(5)
+NEURON, AMOUNT, DUE, COPIES, NEXT, BOUND, WHEN = range(7)
 """Columns of ``Control.entry``: a spike (or a stop) in a queue or on its way. NEURON: who has sent it, or STOP; AMOUNT:
 how many spikes; DUE: timestep or phase in which it is to be taken; COPIES: cores that it is still on its way to, 1 too
-where it has come from another core; NEXT: the next in its list."""
+where it has come from another core; NEXT: the next in its list. At depth ``pass``, until it leaves its core, BOUND: the
+core, or set of cores, that it is for; WHEN: the tick in which it leaves (without a network: in which it arrives)."""
 STOP = -(2**40)
 
 ENTRY_COMES, FRAME_COMES, GO_COMES, SLOT_COMES = range(4)
@@ -230,7 +231,7 @@ class Control(NamedTuple):
     core: np.ndarray
     """int64 [C, 20]."""
     entry: np.ndarray
-    """int64 [*, 5]: see ``NEURON``; a list of free ones among them."""
+    """int64 [*, 7]: see ``NEURON``; a list of free ones among them."""
     state: np.ndarray
     """int64 [7]."""
     turns: np.ndarray

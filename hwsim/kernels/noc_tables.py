@@ -250,15 +250,29 @@ def _needs_classes(topology: Topology, parameters: NocParameters) -> bool:
 def _next_ports(topology: Topology, neighbours: list[list[int]], network_ports: int, home: np.ndarray,
                 concentration: int) -> np.ndarray:  # fmt: skip
     """int8 [routers, cores]."""
-    to_core = topology.next_hop[:, home]
-    ports = np.empty(to_core.shape, np.int8)
-    for node, around in enumerate(neighbours):
-        of_node = np.full(topology.nodes, -1, np.int8)
-        of_node[around] = np.arange(len(around))
-        ports[node] = of_node[to_core[node]]
+    around = np.full((topology.nodes, max(1, network_ports)), -1, np.int64)
+    for node, known in enumerate(neighbours):
+        around[node, : len(known)] = known
+    ports = np.empty((topology.nodes, len(home)), np.int8)
+    _fill_ports(topology.next_hop, around, home, ports)
     core = np.arange(len(home))
     ports[home, core] = network_ports + core % concentration
     return ports
+
+
+@njit(nogil=True)
+def _fill_ports(next_hop, around, home, ports):  # type: ignore[no-untyped-def]
+    """The number that the next hop to a core's router has among the neighbours of each router, -1: it is none."""
+    of_node = np.full(next_hop.shape[0], -1, np.int8)
+    for node in range(next_hop.shape[0]):
+        for number in range(around.shape[1]):
+            if around[node, number] >= 0:
+                of_node[around[node, number]] = number
+        for core in range(home.size):
+            ports[node, core] = of_node[next_hop[node, home[core]]]
+        for number in range(around.shape[1]):
+            if around[node, number] >= 0:
+                of_node[around[node, number]] = -1
 
 
 def _links(topology: Topology, parameters: NocParameters, neighbours: list[list[int]], network_ports: int,

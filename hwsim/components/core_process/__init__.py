@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -44,18 +45,20 @@ class PlainCores:
         self.numbers = {which: number for number, which in enumerate(sets)}
         self.parcels: list[tuple[Sent, int]] = []
         """What was sent, and when it is due."""
+        self.copies: Counter[int] = Counter()
+        """Of messages on their way, by number: the cores that they have not reached."""
         self.in_flight = 0
 
     @property
     def quiet(self) -> bool:
         """Whether nothing is on its way and nobody has anything to do."""
-        return self.in_flight == 0 and not any(core.busy for core in self.cores)
+        return self.in_flight == 0 and self.idle
 
     def accept(self, core: int, kind: int, value: int) -> None:
         """A message has come (``core_state.ENTRY_COMES`` ...)."""
         own = self.cores[core]
         if kind not in (ENTRY_COMES, FRAME_COMES, GO_COMES):
-            own.slots += self.parcels[value][0].neuron is not None
+            own.slots += value
             return
         self.in_flight -= 1
         if kind == FRAME_COMES:
@@ -64,31 +67,35 @@ class PlainCores:
             own.phase = value
         else:
             sent, due = self.parcels[value]
+            self.copies[value] -= 1
             if sent.neuron is None:
                 own.stop(due)
                 own.freed += 1
             else:
                 own.accept(Spike(sent.neuron, sent.amount, due, True))
 
-    def step(self, core: int, now: int, ended: bool) -> tuple[int, list[tuple[int, int, int]]]:
-        """A core looks: (cycles of the turn that it starts or 0, what leaves: (core or set, tick, number))."""
+    def step(self, core: int, now: int, ended: bool) -> tuple[int, list[tuple[int, int, int]], int]:
+        """A core looks: (cycles of the turn that it starts or 0, what leaves: (core or set, tick, number), how many of
+        these are no stops)."""
         own = self.cores[core]
         if ended:
             own.finish(now)
         begun = own.begin(now)
         if begun is None:
-            return 0, []
+            return 0, [], 0
         cycles, messages = begun
-        chip, found = self.setting.chip, []
+        chip, found, spikes = self.setting.chip, [], 0
         due = due_time.py_func(chip.order, own.time)  # type: ignore[attr-defined]
         for sent in messages:
             when = own.time if sent.neuron is None else due
             together = chip.multicast and chip.routed
             for to in [self.numbers[core, sent.to]] if together else sent.to:
                 found.append((to, sent.leaves, len(self.parcels)))
+                spikes += sent.neuron is not None
+                self.copies[len(self.parcels)] = len(sent.to) if together else 1
                 self.parcels.append((sent, when))
             self.in_flight += len(sent.to)
-        return cycles, found
+        return cycles, found, spikes
 
     def blocked(self) -> list[tuple[int, int]]:
         """(core, free output slots) of cores that have something to do and do not do it."""
@@ -99,8 +106,19 @@ class PlainCores:
         places, self.cores[core].freed = self.cores[core].freed, 0
         return places
 
+    @property
+    def idle(self) -> bool:
+        """Whether nobody has anything to do, whatever is on its way."""
+        return not any(core.busy for core in self.cores)
+
     def close(self) -> None:
-        """The sample is over: count what still waits."""
+        """The sample is over: count what still waits, or is on its way."""
+        for number, copies in self.copies.items():
+            sent, due = self.parcels[number]
+            if sent.neuron is not None and copies:
+                layer = self.setting.network.layer_of(sent.neuron) + 1
+                timestep = min(max(due, 0), self.setting.timesteps - 1)
+                self.cores[0].state.count(layer, timestep, "dropped", copies)
         for core in self.cores:
             core.leave_behind()
             core.stop(self.setting.timesteps + self.setting.chip.layers)

@@ -24,7 +24,7 @@ from hwsim.machines.neuromorphic.connect import connect
 from hwsim.machines.neuromorphic.mapping import Limits, Placement, place
 from hwsim.machines.neuromorphic.setup import Routing, Setup
 from hwsim.machines.neuromorphic.stored import Stored, store
-from hwsim.machines.neuromorphic.tables import Rules, make_chip, set_list
+from hwsim.machines.neuromorphic.tables import Rules, Sets, make_chip, set_list
 from hwsim.workload.model import Workload
 
 MAXIMUM_TICKS = 10**12
@@ -148,7 +148,7 @@ def _place(architecture: Architecture, stored: Stored, network: Network) -> Plac
                       workload=stored.workload.name)  # fmt: skip
     if placement.mapped > 1 and not connected:
         raise SpecError(architecture.problem(
-            "noc", f"{placement.mapped} cores have nothing to connect them",
+            "noc.kind", f"{placement.mapped} cores have nothing to connect them",
             "Give the noc a kind, or add a component 'channel' of class core_channel."))  # fmt: skip
     return placement
 
@@ -196,20 +196,34 @@ def _setup(
     ), rules)  # fmt: skip
     policy = registry.catalogue().components[scheduler.class_name].implementation.make(scheduler.parameters)  # type: ignore[attr-defined]
     sets = set_list(network, placement.first) if rules.multicast and rules.routed else []
-    routing = None
-    if topology is not None:
-        router, link = (architecture.component(name).parameters for name in ("router", "link"))
-        known = {key: router[key] for key in router if key not in ("cycle", "flit", "message")}
-        parameters = noc_parameters(known | {"flit": router["flit"], "message": router["message"]}, dict(link),
-                                    multicast=noc["multicast"], cores_per_router=noc["cores_per_router"])  # fmt: skip
-        routing = Routing(noc_tables(topology, parameters, sets), max(1, ticks["router.cycle"]), core["input_queue"])
+    routing = None if topology is None else _routing(architecture, topology, sets, ticks)
     made = Setup(
         network=network, chip=chip, policy=policy, kind=kind, interval=interval, latency=latency,
         channel_ticks=ticks.get("channel.latency", 0), event_ticks=ticks.get("input.event_time", 0),
         output_slots=core["output_slots"], routing=routing, sets=sets,
+        where=architecture.where("components.core.input_queue"),
     )  # fmt: skip
     assert sync.class_name in ("asynchronous", "barrier", "timer")
     return made, topology
+
+
+def _routing(architecture: Architecture, topology: Topology, sets: Sets, ticks: Mapping[str, int]) -> Routing:
+    """The network on chip. Raises ``SpecError`` for one that cannot work, with the place in the architecture."""
+    router, link = (architecture.component(name).parameters for name in ("router", "link"))
+    noc = architecture.noc
+    try:
+        parameters = noc_parameters({key: router[key] for key in router if key != "cycle"}, dict(link),
+                                    multicast=noc["multicast"], cores_per_router=noc["cores_per_router"])  # fmt: skip
+        tables = noc_tables(topology, parameters, sets)
+    except SpecError as error:
+        owner = {key: f"components.{name}" for name in ("link", "router") for key in (link, router)[name == "router"]}
+        placed = []
+        for problem in error.problems:
+            block, _, key = problem.where.partition(".")
+            place = architecture.where(f"{owner.get(key, block)}.{key}".rstrip("."))
+            placed.append(Problem(place, problem.message, problem.hint))
+        raise SpecError(placed) from error
+    return Routing(tables, max(1, ticks["router.cycle"]), architecture.component("core").parameters["input_queue"])
 
 
 def _group(group: int | str, network: Network) -> int | None:
@@ -244,7 +258,9 @@ def _topology(architecture: Architecture, placement: Placement) -> Topology | No
     if noc["kind"] == "none":
         return None
     places = -(-placement.cores // noc["cores_per_router"])
-    return fitting(noc["kind"], places, noc["rows"], noc["columns"], architecture.where("noc"))
+    grown = placement.cores > architecture.component("core").count and places > noc["rows"] * noc["columns"]
+    rows, columns = (0, 0) if grown else (noc["rows"], noc["columns"])
+    return fitting(noc["kind"], places, rows, columns, architecture.where("noc"))
 
 
 def _check_slots(architecture: Architecture, setup: Setup) -> None:

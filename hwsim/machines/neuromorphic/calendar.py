@@ -17,6 +17,7 @@ from hwsim.kernels.connections import Network
 from hwsim.kernels.core_control import step
 from hwsim.kernels.core_inbox import accept
 from hwsim.kernels.core_state import (
+    BOUND,
     BUSY_CORES,
     ENTRY,
     ENTRY_COMES,
@@ -24,15 +25,17 @@ from hwsim.kernels.core_state import (
     FREE_ENTRIES,
     FREED,
     GO_COMES,
-    GROUP,
     IN_FLIGHT,
     LEAVES,
+    NEURON,
     NEXT,
     PART_CORE,
     PER_LAYER,
-    REACH,
+    RUNNING,
     SLOT_COMES,
+    STOP,
     TO,
+    WHEN,
     Chip,
     Control,
     Cores,
@@ -46,15 +49,14 @@ from hwsim.kernels.scheduling import Rule
 WHEN_QUIET, PERIOD, BARRIER, TIMER = range(4)
 """When the next timestep or phase begins: when nothing is left to do, every so many ticks, some time after the last one
 is done, every so many ticks."""
-END, FEED, QUIET, INJECT = range(SLOT_COMES + 1, SLOT_COMES + 5)
-"""Events beside messages to cores: the end of a turn; the order to feed a frame; nothing is left to do; a message comes
-to the source queue of the network."""
+END, FEED, QUIET, LEAVE = range(SLOT_COMES + 1, SLOT_COMES + 5)
+"""Events beside messages to cores: the end of a turn; the order to feed a frame; nothing is left to do; a core's next
+message comes to the source queue of the network (without one: to the core that it is for)."""
 DONE, ROOM, STUCK = range(3)
 NOW, PHASE, PORT_FREE, LAST, SEEN_QUIET, WATCHED, STARTED = range(7)
 """Entries of ``Drive.state``: this tick; the last timestep fed or phase started; when the input port is free again; the
 tick in which the machine became quiet last; 1: this was noted; how many cores are to be looked at; 1: the first events
 are in the calendar."""
-_SENDER = 2**40
 
 
 class Pace(NamedTuple):
@@ -76,6 +78,8 @@ class Pace(NamedTuple):
     """Ticks of a cycle of the network."""
     limited: int
     """1: the input queues of the cores have a limited number of places."""
+    slots: int
+    """1: cores have a limited number of output slots."""
 
 
 class Drive(NamedTuple):
@@ -86,6 +90,9 @@ class Drive(NamedTuple):
     todo: np.ndarray
     """int64 [C, 2]: cores that are to be looked at in this tick; and of each core 0: it is not among them, 1: it is,
     2: and its turn has ended."""
+    leaving: np.ndarray
+    """int64 [C, 2]: first and last entry of each core that has yet to leave it, in order; -1: none. Only the first one
+    is in the calendar: a turn may send many thousands, which leave one after the other."""
 
 
 @outer
@@ -159,7 +166,7 @@ def _go_on(chip, control, pace, calendar, drive):  # type: ignore[no-untyped-def
 
 @inner
 def _hand_over(network, chip, cores, control, pace, calendar, drive):  # type: ignore[no-untyped-def]
-    """The first event of the calendar happens; returns it."""
+    """The first event of the calendar happens; returns the core whose first message leaves, or -1."""
     event, now = calendar.event[0], drive.state[NOW]
     kind, core, value = event[KIND], event[CORE], event[VALUE]
     drop_first(calendar)
@@ -181,7 +188,7 @@ def _hand_over(network, chip, cores, control, pace, calendar, drive):  # type: i
         control.state[IN_FLIGHT] += pace.first_cores - 1
     elif kind == QUIET:
         _go_on(chip, control, pace, calendar, drive)
-    return kind, core, value
+    return core if kind == LEAVE else -1
 
 
 @inner
@@ -203,30 +210,57 @@ def _run_cycle(network, chip, cores, control, pace, calendar, drive, noc):  # ty
         core, entry = noc.ejected[i]
         accept(network, chip, cores, control, core, ENTRY_COMES, entry)
         _look_at(drive, core, 1)
-    for i in range(entries(noc)):
+    for i in range(entries(noc) if pace.slots else 0):
         core, entry = noc.entered[i]
-        schedule(calendar, now + 1, 0, SLOT_COMES, core, entry)
+        schedule(calendar, now + 1, 0, SLOT_COMES, core, 0 if control.entry[entry, NEURON] == STOP else 1)
 
 
 @inner
-def _send(chip, control, work, pace, calendar, core, now, count, noc):  # type: ignore[no-untyped-def]
-    """What a turn sends: to cores, or to the source queue of the network."""
+def _send(chip, control, work, pace, calendar, drive, core, count):  # type: ignore[no-untyped-def]
+    """What a turn sends, in the order in which it leaves."""
+    now, row, idle = drive.state[NOW], drive.leaving[core], drive.leaving[core, 0] < 0
     for i in range(count):
-        sent, order = work.sent[i], core * _SENDER + calendar.number[1]
-        if not chip.routed:
-            tick = now + max(1, sent[LEAVES] + pace.channel)
-            schedule(calendar, tick, order, ENTRY_COMES, sent[TO], sent[ENTRY])
+        sent, entry = work.sent[i], work.sent[i, ENTRY]
+        one = control.entry[entry]
+        one[NEXT], one[BOUND] = -1, sent[TO]
+        one[WHEN] = now + (sent[LEAVES] if chip.routed else max(1, sent[LEAVES] + pace.channel))
+        if row[0] < 0:
+            row[0] = entry
         else:
-            control.entry[sent[ENTRY], NEXT] = sent[TO]
-            schedule(calendar, now + sent[LEAVES], order, INJECT, core, sent[ENTRY])
-    if pace.limited and control.core[core, FREED]:
-        add_room(noc, core, control.core[core, FREED], now // pace.cycle + 1)
-        control.core[core, FREED] = 0
+            control.entry[row[1], NEXT] = entry
+        row[1] = entry
+    if idle and count:
+        schedule(calendar, control.entry[row[0], WHEN], 1 + core, LEAVE, core, 0)
 
 
 @inner
-def _has_room(chip, control, calendar, core):  # type: ignore[no-untyped-def]
-    most = chip.core[core, GROUP] * chip.core[core, REACH] + 2 * chip.core.shape[0] + 8
+def _let_leave(network, chip, cores, control, pace, calendar, drive, noc, core):  # type: ignore[no-untyped-def]
+    """The first message that waits to leave a core goes; the next one takes its place in the calendar."""
+    entry = drive.leaving[core, 0]
+    following, to = control.entry[entry, NEXT], control.entry[entry, BOUND]
+    drive.leaving[core, 0] = following
+    if chip.routed:
+        inject(noc, entry, core, to, (drive.state[NOW] + pace.cycle - 1) // pace.cycle)
+    else:
+        accept(network, chip, cores, control, to, ENTRY_COMES, entry)
+        _look_at(drive, to, 1)
+    if following >= 0:
+        schedule(calendar, control.entry[following, WHEN], 1 + core, LEAVE, core, 0)
+
+
+@inner
+def _announce_room(control, pace, core, now, cycles, noc):  # type: ignore[no-untyped-def]
+    """Tell the network how many places of an input queue have become free. A core looks at what has come between its
+    turns: a stop, and what comes after it, keep their places until then."""
+    row = control.core[core]
+    if row[FREED] and (cycles or not row[RUNNING]):
+        add_room(noc, core, row[FREED], now // pace.cycle + 1)
+        row[FREED] = 0
+
+
+@inner
+def _has_room(chip, control, calendar):  # type: ignore[no-untyped-def]
+    most = 2 * chip.core.shape[0] + 8
     return calendar.event.shape[0] >= calendar.number[0] + most and control.state[FREE_ENTRIES] >= chip.core.shape[0]
 
 
@@ -245,7 +279,7 @@ def run_events(
     while True:
         while state[WATCHED] > 0:
             core = drive.todo[state[WATCHED] - 1, 0]
-            if not _has_room(chip, control, calendar, core):
+            if not _has_room(chip, control, calendar):
                 return ROOM
             ended = 1 if drive.todo[core, 1] == 2 else 0
             result = step(network, chip, rule, cores, control, frames, work, core, state[NOW], ended)
@@ -253,7 +287,9 @@ def run_events(
                 return ROOM
             state[WATCHED] -= 1
             drive.todo[core, 1] = 0
-            _send(chip, control, work, pace, calendar, core, state[NOW], result.messages + result.stops, noc)
+            _send(chip, control, work, pace, calendar, drive, core, result.messages + result.stops)
+            if pace.limited:
+                _announce_room(control, pace, core, state[NOW], result.cycles, noc)
             if result.cycles:
                 schedule(calendar, state[NOW] + result.cycles, 0, END, core, 0)
         quiet = control.state[IN_FLIGHT] == 0 and control.state[BUSY_CORES] == 0
@@ -261,15 +297,15 @@ def run_events(
             state[SEEN_QUIET], state[LAST] = 1, state[NOW]
             if pace.kind == WHEN_QUIET or pace.kind == BARRIER:
                 schedule(calendar, state[NOW] + 1, 0, QUIET, 0, 0)
-        if not _has_room(chip, control, calendar, 0):
+        if not _has_room(chip, control, calendar):
             return ROOM
         tick = _next_tick(chip, calendar, drive, pace, noc)
         if tick < 0:
             return DONE if quiet else STUCK
         state[NOW] = tick
         while calendar.number[0] and calendar.event[0, TICK] == tick:
-            kind, core, entry = _hand_over(network, chip, cores, control, pace, calendar, drive)
-            if kind == INJECT:
-                inject(noc, entry, core, control.entry[entry, NEXT], (tick + pace.cycle - 1) // pace.cycle)
+            core = _hand_over(network, chip, cores, control, pace, calendar, drive)
+            if core >= 0:
+                _let_leave(network, chip, cores, control, pace, calendar, drive, noc, core)
         if chip.routed and tick % pace.cycle == 0:
             _run_cycle(network, chip, cores, control, pace, calendar, drive, noc)

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.kernels.connections import layer_of
 from hwsim.kernels.core_control import step
 from hwsim.kernels.core_inbox import accept
 from hwsim.kernels.core_state import (
     BUSY,
     BUSY_CORES,
+    COPIES,
     COUNTS,
     DROPPED,
     DUE,
@@ -19,6 +19,7 @@ from hwsim.kernels.core_state import (
     ENTRY,
     FIRST_OF_CORE,
     FREE_ENTRIES,
+    FREE_ENTRY,
     FREED,
     HEAD,
     IN_FLIGHT,
@@ -63,7 +64,7 @@ class KernelCores:
     @property
     def quiet(self) -> bool:
         """Whether nothing is on its way and nobody has anything to do."""
-        return not self.control.state[IN_FLIGHT] and not self.control.state[BUSY_CORES]
+        return not self.control.state[IN_FLIGHT] and self.idle
 
     def enlarge(self) -> None:
         """Twice the room in whatever may be too small."""
@@ -76,8 +77,9 @@ class KernelCores:
             self.enlarge()
         accept(self.network, self.chip, self.cores, self.control, core, kind, value)
 
-    def step(self, core: int, now: int, ended: bool) -> tuple[int, list[tuple[int, int, int]]]:
-        """A core looks: (cycles of the turn that it starts or 0, what leaves: (core or set, tick, entry))."""
+    def step(self, core: int, now: int, ended: bool) -> tuple[int, list[tuple[int, int, int]], int]:
+        """A core looks: (cycles of the turn that it starts or 0, what leaves: (core or set, tick, entry), how many of
+        these are no stops)."""
         while True:
             result = step(self.network, self.chip, self.rule, self.cores, self.control, self.frames, self.work, core,
                           now, int(ended))  # fmt: skip
@@ -85,7 +87,7 @@ class KernelCores:
                 break
             self.enlarge()
         sent = self.work.sent[: result.messages + result.stops, [TO, LEAVES, ENTRY]]
-        return result.cycles, [tuple(row) for row in sent.tolist()]
+        return result.cycles, [tuple(row) for row in sent.tolist()], result.messages
 
     def blocked(self) -> list[tuple[int, int]]:
         """(core, free output slots) of cores that have something to do and do not do it."""
@@ -100,23 +102,33 @@ class KernelCores:
         places, self.control.core[core, FREED] = int(self.control.core[core, FREED]), 0
         return places
 
+    @property
+    def idle(self) -> bool:
+        """Whether nobody has anything to do, whatever is on its way."""
+        return not self.control.state[BUSY_CORES]
+
     def close(self) -> None:
-        """The sample is over: count what still waits."""
-        timesteps = self.cores.counts.shape[1]
-        queue = self.cores.queue
+        """The sample is over: count what still waits, or is on its way."""
+        queue, following = self.cores.queue, self.control.entry[:, NEXT].tolist()
+        waiting = []
         for core in range(self.setup.cores):
-            row = self.control.core[core]
-            first = self.chip.core[core, SLOT]
+            row, first = self.control.core[core], self.chip.core[core, SLOT]
             for slot in queue.waiting[first : first + queue.state[core, 0]] + first:
                 if queue.neuron[slot] >= 0:
                     time = max(row[TIME], 0)
                     self.cores.counts[queue.layer[slot], time, LEFT] += queue.multiplicity[slot]
-            entry = row[HEAD]
-            while entry >= 0:
-                layer = layer_of(self.network, self.control.entry[entry, NEURON]) + 1
-                due = min(max(self.control.entry[entry, DUE], 0), timesteps - 1)
-                self.cores.counts[layer, due, DROPPED] += 1
-                entry = self.control.entry[entry, NEXT]
+            waiting += _list(following, int(row[HEAD]))
+        self._drop(np.array(waiting, dtype=np.int64), np.ones(len(waiting), dtype=np.int64))
+        if self.in_flight:  # entries that are neither free nor in a queue
+            moving = np.ones(len(following), dtype=bool)
+            moving[waiting + _list(following, int(self.control.state[FREE_ENTRY]))] = False
+            self._drop(np.flatnonzero(moving), self.control.entry[moving, COPIES])
+
+    def _drop(self, entries: np.ndarray, times: np.ndarray) -> None:
+        """Count entries that nobody will take."""
+        rows, counts = self.control.entry[entries], self.cores.counts
+        layer = np.searchsorted(self.network.first, rows[:, NEURON], side="right")  # the one behind a neuron's own
+        np.add.at(counts, (layer, np.clip(rows[:, DUE], 0, counts.shape[1] - 1), DROPPED), times)
 
     def results(self) -> dict[str, Any]:
         """What ``Record`` takes of the cores."""
@@ -132,6 +144,15 @@ class KernelCores:
             "emitted": self.control.emitted[: state[EMITTED]].copy(),
             "propagated": self.control.propagated[: state[PROPAGATED_ROWS]].copy(),
         }
+
+
+def _list(following: list[int], head: int) -> list[int]:
+    """The entries of a list, in order."""
+    found = []
+    while head >= 0:
+        found.append(head)
+        head = following[head]
+    return found
 
 
 __all__ = ["COUNTS", "FIRST_OF_CORE", "KernelCores"]

@@ -17,12 +17,14 @@ from hwsim.jit import njit
 from hwsim.kernels.connections import (
     BAND,
     CELLS,
+    CONVOLUTION,
     DENSE,
     FAN_OUT,
     FIRST_NEURON,
     FORM,
     NO_POOL,
     POOL,
+    POOL_OFFSET,
     SHAPE,
     Marks,
     Network,
@@ -95,11 +97,11 @@ def place(
         memory = 1.0
     first = _fill(sizer)
     needed = len(first) - 1
+    if needed > limits.cores and not scaled:
+        raise SpecError(_too_many(sizer, names, first, where, workload))
     if needed > MOST_CORES:
         text = f"{workload} needs {needed:,} cores; at most {MOST_CORES:,} are simulated"
         raise SpecError(Problem(where, text, "Use cores with more room."))
-    if needed > limits.cores and not scaled:
-        raise SpecError(_too_many(sizer, names, first, where, workload))
     if needed > limits.cores and not more_cores:
         whole = network.first[-1]
         bits = sizer.bits([Part(layer, 0, int(b - a)) for layer, (a, b) in enumerate(pairwise(network.first))])
@@ -108,8 +110,7 @@ def place(
         assert limits.cores == 1, "several cores without a network between them"
         return Placement(np.array([0, whole]), 1, memory, room, np.array([bits]))
     placement = Placement(first, max(limits.cores, needed), memory, 1.0, sizer.used(first))
-    _check_axons_out(network, placement, limits, scaled, where, workload)
-    return placement
+    return _check_axons_out(sizer, placement, names, scaled, where, workload)
 
 
 class _Sizer:
@@ -146,22 +147,30 @@ class _Sizer:
         row = self.network.layer[part.layer]
         if row[FORM] == DENSE and row[POOL] == NO_POOL:
             return int(row[CELLS])
+        if row[FORM] == CONVOLUTION:
+            return _senders_under(self.network, part)
         senders, marks = senders_of(self.network, part.layer), scratch(self.network)
         return int(reaching(self.network, part.layer, senders, part.low, part.high, marks).sum())
 
-    def fits(self, parts: list[Part]) -> bool:
-        """Whether a core has room for these parts."""
+    def fits(self, parts: list[Part], axons: bool = True) -> bool:
+        """Whether a core has room for these parts; ``axons``: for their senders too, which take longest to count."""
         limits = self.limits
         if sum(part.high - part.low for part in parts) > limits.neurons or self.bits(parts) > limits.synapse_bits:
             return False
-        return limits.axons_in is None or sum(self.axons(part) for part in parts) <= limits.axons_in
+        return not axons or limits.axons_in is None or sum(self.axons(part) for part in parts) <= limits.axons_in
 
     def most(self, held: list[Part], layer: int, low: int) -> int:
         """The last target + 1 up to which a core that holds ``held`` has room for targets from ``low`` on."""
-        least, most = low, int(self.sizes[layer])
+        whole = self._most(held, layer, low, int(self.sizes[layer]), axons=False)
+        if whole == low or self.fits([*held, Part(layer, low, whole)]):
+            return whole
+        return self._most(held, layer, low, whole - 1, axons=True)
+
+    def _most(self, held: list[Part], layer: int, least: int, most: int, axons: bool) -> int:
+        low = least
         while least < most:
             middle = (least + most + 1) // 2
-            if self.fits([*held, Part(layer, low, middle)]):
+            if self.fits([*held, Part(layer, low, middle)], axons):
                 least = middle
             else:
                 most = middle - 1
@@ -170,6 +179,38 @@ class _Sizer:
     def used(self, first: np.ndarray) -> np.ndarray:
         """int64 [C]: bits of synapses on each core."""
         return np.array([self.bits(parts_of(self.network, a, b)) for a, b in pairwise(first.tolist())], dtype=np.int64)
+
+
+def _senders_under(network: Network, part: Part) -> int:
+    """Senders that a part of a convolution sees."""
+    row = network.layer[part.layer]
+    shape, cells = row[SHAPE:], np.arange(row[CELLS])
+    seen = np.zeros((shape[12], shape[1] * shape[2]), dtype=np.bool_)
+    _see(shape, part.low, part.high, seen)
+    if row[POOL] == NO_POOL:
+        return int(seen.sum()) * int(shape[0] // shape[12])
+    senders = len(senders_of(network, part.layer))
+    start = network.cell[row[POOL_OFFSET] : row[POOL_OFFSET] + senders + 1]
+    pixels = shape[1] * shape[2]
+    hit = seen[cells // pixels // (shape[0] // shape[12]), cells % pixels]
+    total = np.concatenate([[0], np.cumsum(hit[network.cell[start[0] : start[-1]]])])
+    return int((np.diff(total[start - start[0]]) > 0).sum())
+
+
+@njit(nogil=True)
+def _see(shape, low, high, seen):  # type: ignore[no-untyped-def]
+    """Mark, per group, the input pixels that targets low .. high - 1 of a convolution see."""
+    pixels, filters = shape[13] * shape[14], shape[3] // shape[12]
+    for group in range(shape[12]):
+        begin, end = max(low, group * filters * pixels), min(high, (group + 1) * filters * pixels)
+        for target in range(begin, min(end, begin + pixels)):  # further ones are at the same places
+            e, f = target % pixels // shape[14], target % shape[14]
+            for r in range(shape[4]):
+                y = e * shape[6] - shape[8] + r * shape[10]
+                for s in range(shape[5]):
+                    x = f * shape[7] - shape[9] + s * shape[11]
+                    if 0 <= y < shape[1] and 0 <= x < shape[2]:
+                        seen[group, y * shape[2] + x] = True
 
 
 def parts_of(network: Network, first: int, last: int) -> list[Part]:
@@ -236,31 +277,74 @@ def _enlarged(sizer: _Sizer) -> tuple[Limits, float]:
 
 
 def _too_many(sizer: _Sizer, names: list[str], first: np.ndarray, where: str, workload: str) -> Problem:
-    """What does not fit on the chip, and what would do."""
+    """What does not fit on the chip, what has run out, and what would do."""
     limits, needed = sizer.limits, len(first) - 1
     neuron = int(first[limits.cores])
     layer = int(np.searchsorted(sizer.network.first, neuron, side="right")) - 1
     missing = int(sizer.network.first[-1]) - neuron
     bits = sizer.bits(parts_of(sizer.network, neuron, int(sizer.network.first[-1])))
     text = (
-        f"layer {names[layer]} of {workload} does not fit: after {limits.cores} cores of {limits.neurons:,} neurons "
-        f"and {limits.synapse_bits:,} bits of synapses, {missing:,} neurons with {bits:,} bits are left; {needed} "
-        "cores would do"
+        f"layer {names[layer]} of {workload} does not fit on {_counted(limits.cores, 'core')} of {limits.neurons:,} "
+        f"neurons, {limits.synapse_bits:,} bits of synapses{_axons_in(limits)} "
+        f"({_run_out(sizer, int(first[limits.cores - 1]), neuron)}): "
+        f"{_counted(missing, 'neuron')} with {bits:,} bits of synapses are left; {needed:,} cores would do"
     )
     hint = "'capacity: scaled' adds them at the chip's own unit prices; 'mapping.share_cores' packs layers together."
     return Problem(where, text, hint)
 
 
-def _check_axons_out(
-    network: Network, placement: Placement, limits: Limits, scaled: bool, where: str, workload: str
-) -> None:
-    if limits.axons_out is None or scaled:
-        return
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def _axons_in(limits: Limits) -> str:
+    return "" if limits.axons_in is None else f" and {limits.axons_in:,} axons in"
+
+
+def _run_out(sizer: _Sizer, first: int, neuron: int) -> str:
+    """Why ``neuron`` is not on the core that begins with ``first``."""
+    limits, parts = sizer.limits, parts_of(sizer.network, first, neuron + 1)
+    found = []
+    if sum(part.high - part.low for part in parts) > limits.neurons:
+        found.append("neurons")
+    if sizer.bits(parts) > limits.synapse_bits:
+        found.append("synapses")
+    if limits.axons_in is not None and sum(sizer.axons(part) for part in parts) > limits.axons_in:
+        found.append("axons in")
+    return f"{' and '.join(found)} run out" if found else "a layer begins on a core of its own"
+
+
+def _check_axons_out(sizer: _Sizer, placement: Placement, names: list[str], scaled: bool, where: str,
+                     workload: str) -> Placement:  # fmt: skip
+    """Refuse a core that sends to more than it has axons for, or enlarge it."""
+    limits, network = sizer.limits, sizer.network
+    if limits.axons_out is None:
+        return placement
     count = axons_out(network, placement.first)
     core = int(np.argmax(count))
-    if count[core] > limits.axons_out:
-        text = f"core {core} of {workload} needs {count[core]:,} axons out; a core has {limits.axons_out:,}"
-        raise SpecError(Problem(where, text, "Use cores with more room, or 'capacity: scaled'."))
+    if count[core] <= limits.axons_out:
+        return placement
+    if scaled:
+        return replace(placement, memory=max(placement.memory, float(count[core] / limits.axons_out)))
+    begin, end = placement.first[core : core + 2].tolist()
+    own = " and ".join(names[part.layer] for part in parts_of(network, begin, end))
+    text = f"layer {own} of {workload}: core {core} needs {count[core]:,} axons out; a core has {limits.axons_out:,}"
+    raise SpecError(Problem(where, text, _with_fewer_neurons(sizer)))
+
+
+def _with_fewer_neurons(sizer: _Sizer) -> str:
+    """How many cores would do if each held fewer neurons, so that it sends less."""
+    neurons = sizer.limits.neurons
+    while neurons > 1:
+        neurons = max(1, min(neurons, int(sizer.sizes.max())) // 2)
+        first = _fill(_Sizer(sizer.network, replace(sizer.limits, neurons=neurons)))
+        if len(first) - 1 > MOST_CORES:
+            break
+        if axons_out(sizer.network, first).max() <= (sizer.limits.axons_out or 0):
+            return (
+                f"With at most {_counted(neurons, 'neuron')} on each (core.neurons), {len(first) - 1:,} cores would do."
+            )
+    return "No number of cores would do; 'capacity: scaled' enlarges them."
 
 
 def scratch(network: Network) -> Marks:

@@ -10,10 +10,10 @@ import numpy as np
 
 from hwsim.components.core_process import PlainNetwork
 from hwsim.kernels.connections import Network
-from hwsim.kernels.core_state import PER_LAYER, Chip, Frames
+from hwsim.kernels.core_state import LOG, PER_LAYER, Chip, Frames
 from hwsim.kernels.noc_tables import NocTables
 from hwsim.kernels.policies import Rule, rule_of
-from hwsim.machines.neuromorphic.calendar import PERIOD, WHEN_QUIET, Pace
+from hwsim.machines.neuromorphic.calendar import PERIOD, TIMER, WHEN_QUIET, Pace
 from hwsim.machines.neuromorphic.tables import make_frames
 
 
@@ -39,6 +39,7 @@ class Setup:
     channel_ticks             of a message between cores where there is no network
     event_ticks               of an event of the input, per core that gets it
     sets                      what multicasts go to, by number: (core, the others)
+    where                     the cores in the architecture, for messages
     """
 
     network: Network
@@ -52,6 +53,7 @@ class Setup:
     output_slots: int | None = None
     routing: Routing | None = None
     sets: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
+    where: str = "components.core"
 
     @property
     def cores(self) -> int:
@@ -80,7 +82,15 @@ class Setup:
                     np.maximum(1, self.fed(frames) * self.event_ticks), len(frames.start),
                     timesteps if self.kind in (WHEN_QUIET, PERIOD) else phases,
                     1 if self.routing is None else self.routing.cycle_ticks,
-                    int(self.routing is not None and self.routing.input_queue is not None))  # fmt: skip
+                    int(self.routing is not None and self.routing.input_queue is not None),
+                    int(self.output_slots is not None))  # fmt: skip
+
+    def duration(self, last: int, phases: int, turns: np.ndarray) -> int:
+        """Ticks of a sample. ``last``: the tick from which on nothing was left to do. A timer's last phase is as long
+        as the others, and what the network holds after it does not count."""
+        if self.kind != TIMER:
+            return last
+        return max(last, phases * self.interval, int(turns[:, LOG.index("end")].max(initial=0)))
 
     def fed(self, frames: Frames) -> np.ndarray:
         """int64 [T]: events that the input port hands over; with multicast one that goes to several cores is one."""

@@ -157,16 +157,29 @@ def multicast_sets(network: Network, first: np.ndarray) -> tuple[np.ndarray, np.
             behind = part.layer + 1
             if behind == network.layers:
                 continue
-            reached = _others(network, first, core, behind)
-            own = range(int(network.first[part.layer]) + part.low, int(network.first[part.layer]) + part.high)
-            for neuron in own:
-                to = tuple(other for other, low, high in reached if targets(network, behind, neuron, low, high, marks))
-                if to:
-                    spread[neuron] = numbers.setdefault((core, to), len(numbers))
+            others = _others(network, first, core, behind)
+            if not others:
+                continue
+            own = int(network.first[part.layer]) + np.arange(part.low, part.high)
+            reached = np.stack([reaching(network, behind, own, low, high, marks) for _, low, high in others], axis=1)
+            for to, neurons in _alike(reached):
+                if len(to):
+                    cores_to = tuple(others[other][0] for other in to.tolist())
+                    spread[own[neurons]] = numbers.setdefault((core, cores_to), len(numbers))
     everyone = [(core, tuple(other for other in range(cores) if other != core)) for core in range(cores)]
     stops = np.array([numbers.setdefault(own, len(numbers)) if own[1] else -1 for own in everyone], dtype=np.int64)
     sizes = np.array([len(to) for _, to in numbers] or [0], dtype=np.int64)
     return spread, stops, sizes, list(numbers)
+
+
+def _alike(reached: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Of bool [neurons, others]: every set of others, by its members, with the neurons that have it; in the order in
+    which they appear."""
+    packed = np.packbits(reached, axis=1)
+    rows = np.ascontiguousarray(packed).view([("", packed.dtype)] * packed.shape[1]).reshape(-1)
+    _, begins, which = np.unique(rows, return_index=True, return_inverse=True)
+    return [(np.flatnonzero(reached[begins[number]]), np.flatnonzero(which == number))
+            for number in np.argsort(begins, kind="stable")]  # fmt: skip
 
 
 def _others(network: Network, first: np.ndarray, core: int, layer: int) -> list[tuple[int, int, int]]:
@@ -230,7 +243,7 @@ def new_control(chip: Chip, slots: int | None) -> Control:
     most = int((chip.core[:, GROUP] * (chip.core[:, REACH] + 1)).max()) + 2 * cores
     rows = 1024 + 4 * int(np.diff(chip.core[:, SLOT]).max())
     return Control(
-        core=core, entry=_chained(np.zeros((2 * most + 1024, 5), dtype=np.int64), 0),
+        core=core, entry=_chained(np.zeros((2 * most + 1024, 7), dtype=np.int64), 0),
         state=np.array([0, 2 * most + 1024, 0, 0, 0, 0, 0], dtype=np.int64),
         turns=np.zeros((1024, len(LOG)), dtype=np.int64), emitted=np.zeros((rows, 3)), propagated=np.zeros((rows, 4)),
     )  # fmt: skip
