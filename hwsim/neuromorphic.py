@@ -25,6 +25,7 @@ from hwsim.kernels.policies import (
 )
 from hwsim.machines.neuromorphic.frozen import Frozen, freeze
 from hwsim.machines.neuromorphic.ideal import run, run_many
+from hwsim.machines.neuromorphic.matrices import freeze_workload
 from hwsim.machines.neuromorphic.trace import Counts, Trace
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "SpecError",
     "Trace",
     "freeze",
+    "freeze_workload",
     "register_policy",
     "run",
     "run_many",

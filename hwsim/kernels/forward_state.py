@@ -62,7 +62,11 @@ class Network(NamedTuple):
     width: np.ndarray
     """int64 [slots]: length of that row; 0 for output neurons."""
     first: np.ndarray
-    """int64 [slots]: the neuron that the row begins with."""
+    """int64 [slots]: the neuron that the row begins with; of a sparse row the first neuron of its layer."""
+    scatter: np.ndarray
+    """int64 [slots]: where in ``target`` the targets of a sparse row begin; -1: they stand side by side."""
+    target: np.ndarray
+    """int64: neurons that sparse rows lead to, ascending in each."""
     fan_out: np.ndarray
     """int64 [slots]: weights other than 0."""
     layer: np.ndarray

@@ -46,30 +46,48 @@ def _drawn(key, timestep, step, index):  # type: ignore[no-untyped-def]
     return draw_uniform(step_key(key, timestep, step), np.uint64(index))
 
 
+@njit(**(INNER | {"forceinline": False}))
+def _add_scattered(total, target, at, weights, start, width, factor):  # type: ignore[no-untyped-def]
+    """Not inlined: the loops of dense layers stay small, and fast."""
+    for j in range(width):
+        total[target[at + j]] += factor * weights[start + j]
+
+
 @njit(**INNER)
 def _add_row(network, total, slot, factor):  # type: ignore[no-untyped-def]
     """total += factor x the sender's weights, over its targets."""
     start, width, first = network.row[slot], network.width[slot], network.first[slot]
+    if network.scatter[slot] >= 0:
+        _add_scattered(total, network.target, network.scatter[slot], network.weights, start, width, factor)
+        return
     target, row = total[first : first + width], network.weights[start : start + width]
     for j in range(width):
         target[j] += factor * row[j]
 
 
 @njit(**INNER)
+def _neuron(network, slot, j):  # type: ignore[no-untyped-def]
+    """The neuron that weight ``j`` of a sender's row leads to."""
+    at = network.scatter[slot]
+    return network.target[at + j] if at >= 0 else network.first[slot] + j
+
+
+@njit(**INNER)
 def _add_part(network, total, slot, factor):  # type: ignore[no-untyped-def]
     """The same for a factor that is not whole: every product is rounded to the grid, half to even."""
-    start, first = network.row[slot], network.first[slot]
+    start = network.row[slot]
     for j in range(network.width[slot]):
-        grid = network.grid[first + j]
-        total[first + j] += np.rint(factor * network.weights[start + j] / grid) * grid
+        neuron = _neuron(network, slot, j)
+        grid = network.grid[neuron]
+        total[neuron] += np.rint(factor * network.weights[start + j] / grid) * grid
 
 
 @njit(**INNER)
 def _hear(network, heard, slot, times):  # type: ignore[no-untyped-def]
-    start, first = network.row[slot], network.first[slot]
+    start = network.row[slot]
     for j in range(network.width[slot]):
         if network.weights[start + j] != 0:
-            heard[first + j] += times
+            heard[_neuron(network, slot, j)] += times
 
 
 @njit(**INNER)

@@ -45,7 +45,7 @@ def connect(stored: Stored) -> Network:
         weight = layer.weight.astype(np.float64)
         blocks.append((weight.T if dense else weight).reshape(-1))
         shapes.append(astuple(g))
-        pools.append(_pool(stored.between[layer.name], size(layer.layer.input_shape)))
+        pools.append(pool_of(stored.between[layer.name], size(layer.layer.input_shape)))
     kinds, cells, starts, members = zip(*pools, strict=True)
     table = np.zeros((len(layers) + 1, SHAPE + 15), dtype=np.int64)
     table[:, FIRST_NEURON] = first
@@ -72,7 +72,7 @@ def _offsets(blocks: list[np.ndarray] | tuple[np.ndarray, ...]) -> np.ndarray:
 _NONE = np.zeros(0, dtype=np.int64)
 
 
-def _pool(between: tuple[Layer, ...], cells: int) -> tuple[int, int, np.ndarray, np.ndarray]:
+def pool_of(between: tuple[Layer, ...], cells: int) -> tuple[int, int, np.ndarray, np.ndarray]:
     """(kind, cells, starts [senders + 1], cells of each sender) of the operations before a layer."""
     pools = [layer for layer in between if layer.op not in ("flatten", "reshape")]
     if not pools:
@@ -124,4 +124,4 @@ def banded(sizes: list[int], fan_out: int, *, threshold: float, leak: float = 1.
     return Network(sizes[0], table, real, neuron, np.zeros(1), np.zeros(0, dtype=np.int64))
 
 
-__all__ = ["banded", "connect"]
+__all__ = ["banded", "connect", "pool_of"]

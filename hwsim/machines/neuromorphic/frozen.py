@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from hwsim.errors import Problem, SpecError
 from hwsim.grid import current_step, power_of_two_above
@@ -20,7 +21,7 @@ from hwsim.kernels.forward_state import Network
 _SMALLEST = 2.0**-500
 
 Weights = Sequence[Any]
-"""One array [fan-out, fan-in] per layer of neurons."""
+"""One array [fan-out, fan-in] per layer of neurons, or a sparse one of scipy."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +43,26 @@ class Frozen:
         return sum(self.sizes)
 
     def layer(self, number: int) -> np.ndarray:
-        """float64 [fan-out, fan-in]: the weights of a layer of neurons, on their grid. A view."""
+        """float64 [fan-out, fan-in]: the weights of a layer of neurons, on their grid. A view unless sparse."""
+        network, size = self.network, self.sizes[number]
         before = self.inputs if number == 0 else self.sizes[number - 1]
         first = 0 if number == 0 else self.inputs + sum(self.sizes[: number - 1])
-        start, size = self.network.row[first], self.sizes[number]
-        return self.network.weights[start : start + before * size].reshape(before, size).T
+        start = network.row[first]
+        if network.scatter[first] < 0:
+            return network.weights[start : start + before * size].reshape(before, size).T
+        width, at = network.width[first : first + before], network.scatter[first]
+        all_of, total = np.repeat(np.arange(before), width), int(width.sum())
+        matrix = np.zeros((size, before))
+        matrix[network.target[at : at + total] - network.begin[number], all_of] = network.weights[start : start + total]
+        return matrix
 
 
 def freeze(weights: Weights, *, threshold: Any, leak: Any = 1.0, grid: Sequence[float] | None = None) -> Frozen:
     """The network of these weights.
 
-    weights    one array [fan-out, fan-in] per layer; 0 stands for no synapse
-    threshold  a number, or one per neuron [neurons]
+    weights    one array [fan-out, fan-in] per layer; 0 stands for no synapse. A sparse array of scipy keeps only the
+               synapses that there are, as a convolution needs it
+    threshold  a number, or one per neuron [neurons]; infinite where a neuron never fires
     leak       factor on the potential per timestep, 0 to 1: a number, or one per neuron
     grid       a power of two per layer; None: see above
 
@@ -64,7 +73,7 @@ def freeze(weights: Weights, *, threshold: Any, leak: Any = 1.0, grid: Sequence[
     sizes = [matrix.shape[0] for matrix in matrices]
     numbers = {"threshold": threshold, "leak": leak}
     for name, value in numbers.items():
-        numbers[name] = per_neuron(name, value, sum(sizes) if matrices else None, problems)
+        numbers[name] = per_neuron(name, value, sum(sizes) if matrices else None, problems, name == "threshold")
     outside = numbers["leak"][(numbers["leak"] < 0) | (numbers["leak"] > 1)]
     if outside.size:
         problems.append(Problem("leak", f"must be between 0 and 1 (found {outside[0]})"))
@@ -74,9 +83,11 @@ def freeze(weights: Weights, *, threshold: Any, leak: Any = 1.0, grid: Sequence[
     return _turned(matrices, sizes, numbers["threshold"], numbers["leak"], steps)
 
 
-def per_neuron(name: str, value: Any, neurons: int | None, problems: list[Problem], finite: bool = True) -> np.ndarray:
+def per_neuron(
+    name: str, value: Any, neurons: int | None, problems: list[Problem], infinite: bool = False, finite: bool = True
+) -> np.ndarray:
     """float64 [neurons] of a number or of one per neuron; what is wrong goes to ``problems``. ``neurons`` None: not
-    known, any length."""
+    known, any length. ``infinite``: plus infinity will do; not ``finite``: so will minus infinity."""
     try:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
@@ -86,6 +97,7 @@ def per_neuron(name: str, value: Any, neurons: int | None, problems: list[Proble
         problems.append(Problem(name, f"must be a number or one per neuron [{neurons}], not shape {list(array.shape)}"))
         return np.zeros(neurons or 0)
     bad = ~np.isfinite(array) if finite else np.isnan(array)
+    bad &= ~(infinite & (array == np.inf))
     if np.any(bad):
         at = f" at neuron {np.flatnonzero(bad)[0]}" if array.ndim else ""
         problems.append(Problem(name, f"must be finite (found {array.reshape(-1)[bad.reshape(-1)][0]}{at})"))
@@ -93,10 +105,21 @@ def per_neuron(name: str, value: Any, neurons: int | None, problems: list[Proble
     return np.full(1 if neurons is None else neurons, array) if array.ndim == 0 else array
 
 
-def _matrices(weights: Weights, problems: list[Problem]) -> list[np.ndarray]:
+def _real(matrix: Any) -> Any:
+    """As float64, dense or (scipy) by columns without zeros."""
+    if not sparse.issparse(matrix):
+        return np.asarray(matrix, dtype=np.float64)
+    found = sparse.csc_array(matrix, dtype=np.float64, copy=True)
+    found.sum_duplicates()
+    found.eliminate_zeros()
+    found.sort_indices()
+    return found
+
+
+def _matrices(weights: Weights, problems: list[Problem]) -> list[Any]:
     """The weights as float64 [fan-out, fan-in]; none where something is wrong with them."""
     try:
-        matrices = [np.asarray(matrix, dtype=np.float64) for matrix in weights]
+        matrices = [_real(matrix) for matrix in weights]
     except (TypeError, ValueError):
         problems.append(Problem("weights", "must be one array [fan-out, fan-in] of numbers per layer"))
         return []
@@ -107,7 +130,8 @@ def _matrices(weights: Weights, problems: list[Problem]) -> list[np.ndarray]:
         if matrix.ndim != 2 or not matrix.shape[0]:
             shape = list(matrix.shape)
             found.append(Problem(f"weights[{number}]", f"must be an array [fan-out, fan-in], not shape {shape}"))
-        elif not np.isfinite(matrix.sum()) and not np.isfinite(matrix).all():  # the sum alone may overflow
+        elif not np.isfinite(matrix.sum()) and not np.isfinite(_values(matrix)).all():  # the sum alone may overflow
+            matrix = matrix.toarray() if sparse.issparse(matrix) else matrix
             row, column = np.argwhere(~np.isfinite(matrix))[0]
             at = f"[{row}, {column}]"
             found.append(Problem(f"weights[{number}]", f"must be finite (found {matrix[row, column]} at {at})"))
@@ -120,14 +144,19 @@ def _matrices(weights: Weights, problems: list[Problem]) -> list[np.ndarray]:
     return [] if found else matrices
 
 
-def _grids(matrices: list[np.ndarray], grid: Sequence[float] | None) -> list[float]:
+def _values(matrix: Any) -> np.ndarray:
+    """The numbers that are kept of it."""
+    return matrix.data if sparse.issparse(matrix) else matrix
+
+
+def _grids(matrices: list[Any], grid: Sequence[float] | None) -> list[float]:
     """The power of two of every layer."""
     if grid is not None:
         steps = [float(step) for step in grid]
         if len(steps) != len(matrices) or not all(0 < x < np.inf and power_of_two_above(x) == x for x in steps):
             raise SpecError(Problem("grid", f"must be one power of two per layer ({len(matrices)}), not {steps}"))
         return steps
-    scales = [float(np.abs(matrix).sum(axis=1).max(initial=0.0)) for matrix in matrices]
+    scales = [float(np.asarray(abs(matrix).sum(axis=1)).max(initial=0.0)) for matrix in matrices]
     for number, scale in enumerate(scales):
         if scale and not _SMALLEST <= scale <= 1 / _SMALLEST:
             text = f"must have a largest sum of magnitudes between {_SMALLEST:.1e} and {1 / _SMALLEST:.1e}, not"
@@ -147,28 +176,38 @@ def _on_grid(matrix: np.ndarray, step: float) -> tuple[np.ndarray, float]:
 
 
 def _turned(
-    matrices: list[np.ndarray], sizes: list[int], threshold: np.ndarray, leak: np.ndarray, steps: list[float]
+    matrices: list[Any], sizes: list[int], threshold: np.ndarray, leak: np.ndarray, steps: list[float]
 ) -> Frozen:
     inputs, layers = matrices[0].shape[1], len(sizes)
     senders = [inputs, *sizes[:-1]]
     begin = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     slots = inputs + int(begin[-1])
-    start = np.concatenate([[0], np.cumsum([m.size for m in matrices])])
+    start = np.concatenate([[0], np.cumsum([_values(matrix).size for matrix in matrices])])
     flat = np.empty(int(start[-1]))
     row, width, first, fan_out = (np.zeros(slots, dtype=np.int64) for _ in range(4))
+    scatter, targets = np.full(slots, -1, dtype=np.int64), [np.zeros(0, dtype=np.int64)]
     fan_in, change, slot = np.zeros(int(begin[-1]), dtype=np.int64), 0.0, 0
     for number, matrix in enumerate(matrices):
-        weights, moved = _on_grid(matrix, steps[number])
+        weights, moved = _on_grid(_values(matrix), steps[number])
         change = max(change, moved)
-        flat[start[number] : start[number + 1]].reshape(senders[number], sizes[number])[...] = weights.T
-        mine = slice(slot, slot + senders[number])
-        row[mine] = start[number] + sizes[number] * np.arange(senders[number])
-        width[mine], first[mine] = sizes[number], begin[number]
-        if np.count_nonzero(weights) == weights.size:
-            fan_out[mine], fan_in[begin[number] : begin[number + 1]] = weights.shape
+        mine, heard = slice(slot, slot + senders[number]), slice(begin[number], begin[number + 1])
+        place = flat[start[number] : start[number + 1]]
+        first[mine] = begin[number]
+        if sparse.issparse(matrix):
+            place[...] = weights
+            kept = sparse.csc_array((weights != 0, matrix.indices, matrix.indptr), matrix.shape)
+            width[mine], row[mine] = np.diff(matrix.indptr), start[number] + matrix.indptr[:-1]
+            scatter[mine] = sum(len(one) for one in targets) + matrix.indptr[:-1]
+            targets.append(matrix.indices + begin[number])
+            fan_out[mine], fan_in[heard] = kept.sum(axis=0), kept.sum(axis=1)
         else:
-            fan_out[mine] = np.count_nonzero(weights, axis=0)
-            fan_in[begin[number] : begin[number + 1]] = np.count_nonzero(weights, axis=1)
+            place.reshape(senders[number], sizes[number])[...] = weights.T
+            row[mine] = start[number] + sizes[number] * np.arange(senders[number])
+            width[mine] = sizes[number]
+            if np.count_nonzero(weights) == weights.size:
+                fan_out[mine], fan_in[heard] = weights.shape
+            else:
+                fan_out[mine], fan_in[heard] = np.count_nonzero(weights, axis=0), np.count_nonzero(weights, axis=1)
         slot += senders[number]
     grids = np.repeat(np.array(steps), sizes)
     network = Network(
@@ -176,6 +215,8 @@ def _turned(
         row=row,
         width=width,
         first=first,
+        scatter=scatter,
+        target=np.concatenate(targets).astype(np.int64),
         fan_out=fan_out,
         layer=np.repeat(np.arange(layers), sizes),
         begin=begin,

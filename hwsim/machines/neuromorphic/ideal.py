@@ -50,11 +50,13 @@ _ROOM = 2**20
 def run(weights: Weights | Frozen, inputs: Any, *, sample: int = 0, **settings: Unpack[Settings]) -> Trace:
     """One sample through the network, from rest.
 
-    weights             one array [fan-out, fan-in] per layer of neurons, 0 for no synapse; or what ``freeze`` returned
+    weights             one array [fan-out, fan-in] per layer of neurons, 0 for no synapse, or a sparse one of scipy;
+                        or what ``freeze`` returned
     inputs              [T, inputs]: event counts, or real multiplicities of the input's currents; at least 0
     group               neurons chosen per forward step, F
     policy              ``random``, ``momentum``, ``fifo``, ``round_robin``, ``layer_order``, or a policy of one's own
-    threshold, leak     a number, or one per neuron; V > threshold fires, V x leak once per timestep (default 1)
+    threshold, leak     a number, or one per neuron; V > threshold fires, V x leak once per timestep (default 1);
+                        a neuron with an infinite threshold only adds up
     reset               ``zero``, or ``subtract`` the threshold once
     refractory          a neuron that fired stays at its reset potential until the timestep ends
     refractory_dropout  probability that a spike leaves its neuron as it is instead
@@ -214,6 +216,7 @@ def _empty_counts(samples: int, timesteps: int, frozen: Frozen) -> Counts:
         input_synaptic=zeros(),
         first_output=zeros(timesteps),
         first_correct=zeros(timesteps),
+        potentials=np.zeros((samples, frozen.sizes[-1])),
     )
 
 
@@ -222,6 +225,7 @@ def _reduce(counts: Counts, s: int, record: Record, job: Job) -> None:
     totals = record.totals
     counts.counts[s] = record.counts.sum(axis=0)
     counts.outputs[s] = record.counts[:, job.frozen.neurons - job.frozen.sizes[-1] :]
+    counts.potentials[s] = record.potentials[-1:, job.frozen.neurons - job.frozen.sizes[-1] :].sum(axis=0)
     counts.steps[s] = totals[:, STEPS]
     counts.masked[s] = record.masked.sum()
     counts.emitted[s] = totals[:, COUNTED].sum() + counts.masked[s]

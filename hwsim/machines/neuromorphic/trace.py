@@ -69,3 +69,5 @@ class Counts(NamedTuple):
     if none does."""
     first_correct: np.ndarray
     """int64 [S, T]: the same for the output neuron of the sample's label; -1 also without labels."""
+    potentials: np.ndarray
+    """float64 [S, outputs]: potentials of the output layer at the end of the sample."""

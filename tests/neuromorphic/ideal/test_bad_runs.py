@@ -62,7 +62,7 @@ def said(weights=WEIGHTS, inputs=INPUTS, call=run, **changes):
         ({"threshold": np.ones((4, 1))}, "threshold: must be a number or one per neuron [4], not shape [4, 1]"),
         ({"threshold": "high"}, "threshold: must be a number or one per neuron, not 'high'"),
         ({"threshold": NAN}, "threshold: must be finite (found nan)"),
-        ({"threshold": [1, 1, INF, 1]}, "threshold: must be finite (found inf at neuron 2)"),
+        ({"threshold": [1, 1, -INF, 1]}, "threshold: must be finite (found -inf at neuron 2)"),
         (
             {"threshold": [1, 1, -0.5, 1], "refractory": False},
             "threshold: must be above 0 without refractoriness, or a timestep would never end (found -0.5 at neuron 2)",
