@@ -64,7 +64,18 @@ def test_sequences_differ_in_time_only():
         return result.reshape(len(part), -1)
 
     assert linear(train, test, binned) > 0.6
-    assert np.array_equal(np.sort(events.curves(), axis=1), np.tile(np.arange(350) / 349, (20, 1)))
+    assert np.array_equal(np.sort(events.curves("test"), axis=2), np.tile(np.arange(350) / 349, (10, 20, 1)))
+
+
+def test_speakers_of_sequences_differ_between_sets_less_than_classes_do():
+    known, new = (events.curves(name).reshape(10, 20, 350) for name in ("train", "test"))
+    assert not np.array_equal(known, new)
+    for one, other in ((known, known), (known, new)):  # mean distance of two speakers: of one class, of two
+        apart = np.abs(one[0][:, None] - other[1][None, :]).mean(axis=2)
+        assert 0.05 < np.diag(apart).mean() < 0.5 * apart[~np.eye(20, dtype=bool)].mean()
+    centre = known.mean(axis=0)
+    nearest = np.abs(new[:, :, None] - centre[None, None]).mean(axis=3).argmin(axis=2)
+    assert (nearest == np.arange(20)).mean() > 0.85, "a class can be told, whoever speaks"
 
 
 def test_digits_of_different_sets_come_from_different_images():
@@ -98,6 +109,19 @@ def test_gesture_of_a_direction_moves_its_events():
             place = np.stack(np.unravel_index(index, (2, 32, 32)))[1 + axis]
             moves.append(place[time_us > 300_000].mean() - place[time_us < 100_000].mean())
         assert sign * np.median(moves) > 4
+
+
+def test_camera_drifts_slowly_around_its_place(monkeypatch):
+    generator = np.random.default_rng(0)
+    paths = np.stack([events._drift(generator) for _ in range(200)])
+    assert np.allclose(paths.mean(axis=1), 0.0, atol=1e-12)
+    # sines of strength DRIFT / 1.5, / 2, / 3; the slowest is hardly more than its mean over a half wave
+    assert 0.5 * events.DRIFT < paths.std() < 0.62 * events.DRIFT
+    assert np.abs(np.diff(paths, axis=1)).max() < 0.6, "pixels per 5 ms"
+    data = events.gestures()
+    shaken = data.draw("demo", 11)
+    monkeypatch.setattr(events, "DRIFT", 0.0)
+    assert len(data.draw("demo", 11).index) < len(shaken.index), "a moving camera sees more"
 
 
 def test_rates_are_even():

@@ -108,6 +108,10 @@ def test_file_reads_back(tmp_path):
     other.train_epoch()
     seeded, _ = ship_events.write(other, tmp_path)
     assert seeded == tmp_path / "seeds" / "patterns_ms_s2.npz" and not load(seeded).sample_sets
+    variant = SpikingTrainer(short("ms_noise0"), trainer.data, tmp_path / "variant.npz", silent)
+    assert variant.rule.noise == 0.0 and trainer.rule.noise == 0.1
+    variant.recipe = replace(variant.recipe, name="sequences_ms_noise0")
+    assert ship_events.write(variant, tmp_path)[0] == tmp_path / "seeds" / "sequences_ms_noise0_s0.npz"
     ship_events.write(trainer, tmp_path)
     assert (tmp_path / "patterns_data.npz").stat().st_mtime_ns == before
 

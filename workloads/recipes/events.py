@@ -112,37 +112,49 @@ def _saccade(digit: np.ndarray, generator: np.random.Generator) -> Sample:
 SEQUENCE_CHANNELS, SEQUENCE_CLASSES, SEQUENCE_US = 350, 20, 200_000
 CURVE_SEED = 350_000
 CHANNEL_EVENTS = 3.0
-JITTER, STRAY = 0.05, 0.5
+JITTER, STRAY = 0.05, 0.3
+SPEAKERS, ACCENT = 10, 0.35
 
 
 def sequences() -> EventSets:
     """350 channels, 20 classes that differ in time only, 20 bins of 10 ms."""
     text = (
-        "350 channels that fire three times on average in every sample of every class, half of the events around the "
-        "channel's time, half at random; a class is the curve of time over channel, which a sample warps and jitters. "
-        "Counts per channel hold nothing of the class"
+        "350 channels that fire three times on average in every sample of every class, seven in ten events around the "
+        "channel's time, the others at random; a class is a curve of time over channel, which ten speakers bend in "
+        "their own ways, other speakers in every set, and which a sample warps and jitters. Counts per channel hold "
+        "nothing of the class"
     )
     return EventSets("sequences_data", text, (350,), SEQUENCE_CLASSES, 20, 10_000, _draw_sequences)
 
 
-def curves() -> np.ndarray:
-    """Time of each channel in each class, 0..1, [classes, channels]: waves of random phase, all ranks equally used."""
+def curves(name: str) -> np.ndarray:
+    """Time of each channel in the classes of a set's speakers, 0..1, [speakers, classes, channels].
+
+    A class is waves of random phase; a speaker adds ``ACCENT`` times as strong ones. Ranks, so all times equally used.
+    """
     generator = np.random.default_rng(CURVE_SEED)
-    along = np.linspace(0.0, 1.0, SEQUENCE_CHANNELS)
-    result = np.empty((SEQUENCE_CLASSES, SEQUENCE_CHANNELS))
-    for number in range(SEQUENCE_CLASSES):
-        waves = np.zeros(SEQUENCE_CHANNELS)
-        for frequency in (0.5, 1.0, 1.5, 2.0, 3.0):
-            strength, phase = generator.normal(0.0, 1.0), generator.uniform(0.0, 2.0 * np.pi)
-            waves += strength * np.sin(2.0 * np.pi * frequency * along + phase)
-        result[number] = waves.argsort().argsort() / (SEQUENCE_CHANNELS - 1)
-    return result
+    classes = np.stack([_waves(generator) for _ in range(SEQUENCE_CLASSES)])
+    generator = np.random.default_rng(CURVE_SEED + 10 + SEEDS[name])
+    accents = np.stack([_waves(generator) for _ in range(SPEAKERS * SEQUENCE_CLASSES)])
+    spoken = classes + ACCENT * accents.reshape(SPEAKERS, SEQUENCE_CLASSES, SEQUENCE_CHANNELS)
+    return spoken.argsort(axis=-1).argsort(axis=-1) / (SEQUENCE_CHANNELS - 1)
+
+
+def _waves(generator: np.random.Generator) -> np.ndarray:
+    """A smooth random function of the channel, [channels]."""
+    along, waves = np.linspace(0.0, 1.0, SEQUENCE_CHANNELS), np.zeros(SEQUENCE_CHANNELS)
+    for frequency in (0.5, 1.0, 1.5, 2.0, 3.0):
+        strength, phase = generator.normal(0.0, 1.0), generator.uniform(0.0, 2.0 * np.pi)
+        waves += strength * np.sin(2.0 * np.pi * frequency * along + phase)
+    return waves
 
 
 def _draw_sequences(name: str, count: int) -> Events:
     generator = np.random.default_rng(CURVE_SEED + 1 + SEEDS[name])
-    labels, times = spread_labels(count, SEQUENCE_CLASSES, generator), curves()
-    return pack([_sequence(times[label], generator) for label in labels], labels)
+    labels, times = spread_labels(count, SEQUENCE_CLASSES, generator), curves(name)
+    speakers = generator.integers(0, SPEAKERS, count)
+    samples = [_sequence(times[speaker, label], generator) for speaker, label in zip(speakers, labels, strict=True)]
+    return pack(samples, labels)
 
 
 def _sequence(times: np.ndarray, generator: np.random.Generator) -> Sample:
@@ -163,6 +175,7 @@ def _sequence(times: np.ndarray, generator: np.random.Generator) -> Sample:
 # --- gestures: shapes that move in eleven ways
 
 GESTURE_US, GESTURE_FRAMES = 400_000, 81
+DRIFT = 2.5
 GESTURES = (
     "left", "right", "up", "down", "clockwise", "counter-clockwise", "wave sideways", "wave up and down", "grow",
     "shrink", "spin",
@@ -174,7 +187,7 @@ def gestures() -> EventSets:
     text = (
         "bar, disc, square or cross moving in one of eleven ways ("
         + ", ".join(GESTURES)
-        + ") before a simulated event camera (32x32, two polarities) for 400 ms"
+        + ") before a simulated event camera (32x32, two polarities) that is not held still, for 400 ms"
     )
     return EventSets("gestures_data", text, (2, 32, 32), len(GESTURES), 20, 20_000, _draw_gestures)
 
@@ -186,11 +199,23 @@ def _draw_gestures(name: str, count: int) -> Events:
 
 
 def _gesture(kind: str, generator: np.random.Generator) -> Sample:
-    """Events of one shape; its place, size, speed, angle and phase are random."""
+    """Events of one shape; its place, size, speed, angle and phase are random, and so is the camera's drift."""
     movie = np.empty((GESTURE_FRAMES, 32, 32))
     shapes = (camera.BAR, camera.SQUARE, camera.CROSS, camera.DISC)[: 3 if kind == "spin" else 4]  # discs cannot spin
-    camera.move_shape(int(generator.choice(shapes)), _poses(kind, generator), movie)
+    shape, poses = int(generator.choice(shapes)), _poses(kind, generator)
+    poses[:, :2] += _drift(generator)
+    camera.move_shape(shape, poses, movie)
     return camera.events_of(movie, GESTURE_US / (GESTURE_FRAMES - 1), 0.45, 120, generator)
+
+
+def _drift(generator: np.random.Generator) -> np.ndarray:
+    """Where an unsteady camera moves the picture, in pixels around 0, [frames, 2]: slow waves are the largest."""
+    time, path = np.linspace(0.0, 1.0, GESTURE_FRAMES), np.zeros((GESTURE_FRAMES, 2))
+    for frequency in (0.5, 1.0, 2.0):
+        for axis in range(2):
+            strength = DRIFT * generator.normal(0.0, 1.0) / (1.0 + frequency)
+            path[:, axis] += strength * np.sin(2.0 * np.pi * (frequency * time + generator.uniform()))
+    return path - path.mean(axis=0)
 
 
 def _poses(kind: str, generator: np.random.Generator) -> np.ndarray:
@@ -199,7 +224,7 @@ def _poses(kind: str, generator: np.random.Generator) -> np.ndarray:
     row, column = (np.full(GESTURE_FRAMES, value) for value in generator.uniform(11.0, 20.0, 2))
     size = np.full(GESTURE_FRAMES, generator.uniform(3.5, 6.5))
     angle = np.full(GESTURE_FRAMES, generator.uniform(-0.5, 0.5))
-    speed, turn = generator.uniform(0.6, 1.2), generator.uniform(0.0, 2.0 * np.pi)
+    speed, turn = generator.uniform(0.35, 0.9), generator.uniform(0.0, 2.0 * np.pi)
     away = (time - 0.5) * 16.0 * speed
     swing = 5.0 * speed * np.sin(2.0 * np.pi * 2.5 * speed * time + turn)
     if kind in ("left", "right"):

@@ -14,6 +14,7 @@ from hwsim.workload.model import InputSpec
 from hwsim.workload.samples import hash_file
 from workloads.recipes.events import Events, EventSets
 from workloads.recipes.spiking_loop import SpikingRecipe, SpikingTrainer
+from workloads.recipes.spiking_recipes import beside
 
 SCHEMA = "hwsim/workload/1"
 Arrays = dict[str, np.ndarray]
@@ -31,14 +32,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def write(trainer: SpikingTrainer, folder: Path, suffix: str = "") -> tuple[Path, dict[str, dict[str, float]]]:
-    """Writes the workload (seeds but 0: into ``seeds/``, without samples) and its data file; path and measurements."""
+    """Writes the workload (some: into ``seeds/``, without samples) and its data file; path and measurements."""
     recipe, data = trainer.recipe, trainer.data
     sets = data.written()
     measured = measure_all(trainer, sets["test"])
-    name = f"{recipe.name}{suffix}"
+    name = f"{recipe.name}{suffix}" if recipe.seed or not beside(recipe) else f"{recipe.name}{suffix}_s0"
     spec, arrays = network_spec(trainer, name)
     spec["training"] = training_block(trainer, measured, sets["test"])
-    if recipe.seed:
+    if beside(recipe):
         path = folder / "seeds" / f"{name}.npz"
         path.parent.mkdir(parents=True, exist_ok=True)
         save(path, spec, arrays)

@@ -21,7 +21,9 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(description=__doc__)
     result.add_argument("name", choices=sorted(spiking_recipes()), help="the recipe")
     result.add_argument("--data", metavar="|".join(f"{kind}:PATH" for kind in event_files.READERS), help="local files")
-    result.add_argument("--seed", type=int, default=0, help="0 writes NAME.npz, another one seeds/NAME_sSEED.npz")
+    result.add_argument(
+        "--seed", type=int, default=0, help="0 writes NAME.npz, another one (and variants) seeds/NAME_sSEED.npz"
+    )
     result.add_argument("--epochs", type=int)
     result.add_argument("--samples", type=int, help="training samples")
     result.add_argument(
