@@ -229,9 +229,9 @@ _PICTURE_OPTIONS = (
     click.option("--set", "overrides", metavar="PATH=VALUE", multiple=True, callback=_settings,
                  help="Override a value of the architecture. May be repeated."),
     click.option("--samples", metavar="N", type=click.IntRange(min=1), default=1, show_default=True,
-                 help="Test samples whose spikes adc and output-error look at."),
+                 help="Test samples whose spikes the picture looks at."),
     click.option("--accuracy", metavar="N", type=click.IntRange(min=1), default=100, show_default=True,
-                 help="Test images of array-size."),
+                 help="Test images of array-size and extra-steps."),
     click.option("--timesteps", metavar="T", type=click.IntRange(1, 1024), help="Run with T timesteps."),
     click.option("--seed", metavar="S", type=int, default=0, show_default=True, help="Seed of everything random."),
 )  # fmt: skip
@@ -243,16 +243,23 @@ _PICTURE_OPTIONS = (
 @click.argument("workload")
 @with_options(_PICTURE_OPTIONS)
 def picture(kind: str, arch: str, workload: str, output: str, **options: Any) -> None:
-    """Draw what a crossbar machine does to a network.
+    """Draw what a machine does to a network.
 
     \b
-    KIND is one of
-      ir-drop       voltage that the cells of an array lack
-      output-error  errors of column currents and psums, gain off and on
-      adc           use of the ADC's codes and clipping, layer by layer
-      array-size    accuracy against array size (takes minutes)
+    KIND, of a crossbar machine:
+      ir-drop        voltage that the cells of an array lack
+      output-error   errors of column currents and psums, gain off and on
+      adc            use of the ADC's codes and clipping, layer by layer
+      array-size     accuracy against array size (takes minutes)
+    \b
+    of a neuromorphic machine:
+      spike-latency  time and spikes to the first output, time of samples
+      queue-lengths  spikes that wait when a turn begins
+      core-time      what cores spend their time on
+      link-load      the network on chip with the load of its links
+      extra-steps    accuracy over turns after the first output spike
 
-    ARCH is a crossbar machine, WORKLOAD a network with weights. Needs matplotlib (extra: pictures).
+    WORKLOAD is a network with weights. Needs matplotlib (extra: pictures).
     """
     from hwsim.report.pictures import draw
 

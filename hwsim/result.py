@@ -18,12 +18,14 @@ from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
-from hwsim.cost import CONFIDENCE, Costs, Row
+from hwsim.cost import CONFIDENCE, LEAKAGE, Costs, Row
 from hwsim.errors import Problem, SpecError
 from hwsim.units import Quantity
 
 SCHEMA = "hwsim/result/1"
 TOTALS = ("energy_J", "latency_s", "edp_Js", "area_m2", "power_W", "cycles", "samples", "accuracy")
+BEHAVIOUR = "behaviour"
+"""Phase of rows that say what the samples behind the accuracy did."""
 RESULT_FILE, ROWS_FILE, RUN_FILE = "result.json", "rows.csv", "run.json"
 _TEXT_COLUMNS = ("run", "architecture", "workload", "phase", "metric", "unit")
 _VERSIONED = ("hwsim", "numpy", "numba", "simpy", "scipy")
@@ -138,6 +140,23 @@ class Result:
         """
         return _by(self.rows, column, "energy", int(self.totals.get("samples", 1)))
 
+    def behaviour(self) -> dict[str, Any]:
+        """What samples did on a neuromorphic machine: metric -> value, or -> 'layer.component.action' -> value; and the
+        energy of a sample by kind, in J. Empty for other families."""
+        found: dict[str, Any] = {}
+        for row in self.rows:
+            if row.phase == BEHAVIOUR:
+                place = ".".join(part for part in (row.layer, row.component, row.action) if part)
+                found.setdefault(row.metric, {})[place] = row.value
+        plain = {metric: values[""] if set(values) == {""} else values for metric, values in found.items()}
+        return {"energy_J": self.energy_by_kind(), **plain} if plain else {}
+
+    def energy_by_kind(self) -> dict[str, float]:
+        """Energy in J per sample: static is leakage, dynamic the rest."""
+        actions = self.energy_by("action")
+        static = actions.pop(LEAKAGE, 0.0)
+        return {"dynamic": math.fsum(actions.values()), "static": static}
+
     def as_dict(self) -> dict[str, Any]:
         """The content of result.json: no date, wall time, command or depth."""
         return {
@@ -152,6 +171,7 @@ class Result:
             "estimate": None if self.estimate is None else self.estimate.as_dict(),
             "energy_J_by_component": _named(self.energy_by("component")),
             "energy_J_by_layer": _named(self.energy_by("layer")),
+            **({"behaviour": behaviour} if (behaviour := self.behaviour()) else {}),
             "layers": self.layers,
             "technology": self.technology,
             "settings": self.settings,

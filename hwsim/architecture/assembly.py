@@ -200,7 +200,9 @@ def _read_actions(
     for name, child in mapping(block, problems, "a mapping 'action: price'").items():
         action = declared.actions.get(name)
         if action is None:
-            hint = did_you_mean(name, declared.actions, "Its actions")
+            hint = f"It has none. To replace it whole: --set '{path.split('.')[-1]}={{class: {declared.name}}}'."
+            if declared.actions:
+                hint = did_you_mean(name, declared.actions, "Its actions")
             message = f"price for '{name}', which is no action of {path} (class {declared.name})"
             problems.add_key(child, message, hint)
             continue

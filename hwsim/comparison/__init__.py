@@ -35,6 +35,11 @@ class Comparison:
         parts = [(run.architecture, run.workload, run.dataflow) for run in self.runs]
         differing = [index for index in range(3) if len({part[index] for part in parts}) > 1]
         names = ["/".join(part[index] for index in differing) or part[2] for part in parts]
+        if len(set(names)) < len(names):  # cores that are synchronised differently: 'event-driven: barrier'
+            found = [str(run.settings.get("dataflow", "")).partition(": ")[2] for run in self.runs]
+            if all(found) and len(set(found)) > 1:
+                names = [detail if differing == [] else f"{name}, {detail}"
+                         for name, detail in zip(names, found, strict=True)]  # fmt: skip
         hashes = [run.name[-8:] for run in self.runs]
         return [
             name if names.count(name) == 1 else f"{name} {hash_}" for name, hash_ in zip(names, hashes, strict=True)

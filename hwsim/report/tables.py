@@ -19,14 +19,15 @@ NOTE_LIMIT = 300
 
 def report(result: Result, width: int = WIDTH) -> str:
     """The whole report as text of at most ``width`` columns."""
-    from hwsim.report.crossbar import crossbar  # it builds on this module
+    from hwsim.report.crossbar import crossbar  # they build on this module
+    from hwsim.report.neuromorphic import neuromorphic
 
     parts = [verdict(result), totals(result, width)]
     if any(row.metric == "energy" for row in result.rows):
         parts.append(components(result, width))
     if result.layers:
         parts.append(layers(result, width))
-    parts += [crossbar(result, width), schedule(result, width), notes(result, width)]
+    parts += [crossbar(result, width), neuromorphic(result, width), schedule(result, width), notes(result, width)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -150,7 +151,10 @@ def layers(result: Result, width: int = WIDTH) -> str:
             )  # fmt: skip
     if not lines:
         return ""
-    return table(["layer", ">energy", ">share", ">latency", ">share", ">PE busy", ">synaptic ops"], lines, width)
+    head = ["layer", ">energy", ">share", ">latency", ">share", ">PE busy", ">synaptic ops"]
+    if not cycles:  # no PEs
+        head, lines = [*head[:5], *head[6:]], [[*line[:5], *line[6:]] for line in lines]
+    return table(head, lines, width)
 
 
 def _state(row: Row, state: str) -> bool:

@@ -15,7 +15,7 @@ from hwsim import cli
 from hwsim.errors import SpecError
 from hwsim.kernels.analog import plain_patch
 from hwsim.machines.crossbar.tile import shape_of
-from hwsim.report.pictures import KINDS, adc, array_size, canvas, draw, ir_drop, output_error
+from hwsim.report.pictures import KINDS, OF_ARRAYS, adc, array_size, canvas, draw, ir_drop, output_error
 from hwsim.report.pictures.subject import Subject, patches, written
 from hwsim.workload import load
 from tests.machines.tiny import network
@@ -227,7 +227,7 @@ def test_error_bars_need_several_chips_unless_said(tiny, overrides, chips):
 # The files.
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", OF_ARRAYS)
 def test_a_picture_is_the_same_bytes_whatever_the_users_settings(kind, tiny, tmp_path, capsys, monkeypatch):
     import matplotlib
 
@@ -259,7 +259,7 @@ def test_another_seed_is_another_picture(tiny, tmp_path):
     assert paths[0].read_bytes() != paths[1].read_bytes()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", OF_ARRAYS)
 def test_no_text_covers_another_and_the_caption_says_what_it_is(kind, tiny, monkeypatch):
     monkeypatch.setattr(array_size, "SIZES", (32, 64))
     overrides = ("options.device_seeds=2", "options.gain=per_column", "mapping.encoding=differential_pair")

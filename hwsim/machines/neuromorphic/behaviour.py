@@ -8,12 +8,14 @@ the same tick does not count before it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-from hwsim.kernels.core_state import LOG, PER_LAYER, PER_TIMESTEP
+from hwsim.kernels.core_state import LOG, PART_CORE
 from hwsim.machines.neuromorphic.record import Record
 from hwsim.machines.neuromorphic.setup import Setup
+from hwsim.machines.neuromorphic.waiting import CoreTime, Elapsed, core_time, elapsed, timesteps_of
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,9 @@ class Behaviour:
     utilisation float64 [C]: share of the time in which a core had a turn
     spike_queue, input_queue    int64 [turns]: lengths when turns began
     late, dropped, messages, ticks
+    signals     what synchronises: barriers or ticks of a timer, and stops, once per core that gets one
+    layer_busy  float64 [L]: share of the time in which cores that hold a layer had a turn
+    elapsed, core_time    where the time of the sample and of its cores went
     """
 
     spikes: np.ndarray
@@ -49,13 +54,10 @@ class Behaviour:
     dropped: int
     messages: int
     ticks: int
-
-
-def timesteps_of(setup: Setup, time: np.ndarray, layer: np.ndarray | int) -> np.ndarray:
-    """Timestep that layers work on at times (of cores)."""
-    if setup.chip.order == PER_LAYER:
-        return np.asarray(time) // setup.chip.layers
-    return np.asarray(time) - layer if setup.chip.order == PER_TIMESTEP else np.asarray(time)
+    signals: int
+    layer_busy: np.ndarray
+    elapsed: Elapsed
+    core_time: CoreTime
 
 
 def behaviour(setup: Setup, made: Record) -> Behaviour:
@@ -78,8 +80,20 @@ def behaviour(setup: Setup, made: Record) -> Behaviour:
         first_spikes=firsts[0], first_steps=firsts[1], first_ticks=firsts[2],
         utilisation=made.running / max(made.ticks, 1), spike_queue=made.column("waiting"),
         input_queue=made.column("queued"), late=int(made.count("late").sum()), dropped=int(made.count("dropped").sum()),
-        messages=int(made.column("messages").sum()), ticks=made.ticks,
+        messages=int(made.column("messages").sum()), ticks=made.ticks, signals=_signals(setup, made),
+        layer_busy=_layer_busy(setup, made), elapsed=elapsed(setup, made), core_time=core_time(setup, made),
     )  # fmt: skip
+
+
+def _signals(setup: Setup, made: Record) -> int:
+    return made.phases * setup.cores + int(made.column("masked").sum()) * (setup.cores - 1)
+
+
+def _layer_busy(setup: Setup, made: Record) -> np.ndarray:
+    running, chip = made.running, setup.chip
+    ends = chip.layer_part
+    holders = [np.unique(chip.part[a:b, PART_CORE]) for a, b in pairwise(ends.tolist())]
+    return np.array([running[cores].mean() for cores in holders]) / max(made.ticks, 1)
 
 
 def _firsts(

@@ -18,6 +18,7 @@ from hwsim.machines.estimate import recorded_accuracy
 from hwsim.machines.neuromorphic.build import POWERED, STATISTICS, Machine, build
 from hwsim.machines.neuromorphic.record import Record
 from hwsim.machines.neuromorphic.simulate import run_sample
+from hwsim.machines.neuromorphic.waiting import layer_latencies
 from hwsim.machines.neuromorphic.words import describe, notes
 from hwsim.machines.request import Request, simulated_set
 from hwsim.network.encode import encode, take
@@ -224,17 +225,15 @@ def _book_time(machine: Machine, made: Record, sample: int, activity: Activity) 
     for unit, busy in (("core", int(made.running.sum())), *zip(UNITS, made.busy.sum(axis=0).tolist(), strict=True)):
         activity.spend(sample, SHARED, unit, "busy", busy)
         activity.spend(sample, SHARED, unit, "idle", whole - busy)
-    chip, previous = machine.setup.chip, 0
+    chip = machine.setup.chip
     core, begin, end = (made.column(name) for name in ("core", "start", "end"))
     for layer in range(chip.layers):
         holders = chip.part[chip.layer_part[layer] : chip.layer_part[layer + 1], 0]
         own = np.isin(core, holders)
-        if not own.any():
-            continue
-        activity.span[sample, layer] = (int(begin[own].min()), int(end[own].max()))
-        last = made.ticks if layer == chip.layers - 1 else int(end[own].max())
-        activity.latency[sample, layer] = max(0, last - previous)
-        previous = max(previous, last)
+        if own.any():
+            activity.span[sample, layer] = (int(begin[own].min()), int(end[own].max()))
+    for layer, ticks in enumerate(layer_latencies(machine.setup, made)):
+        activity.latency[sample, layer] = int(ticks)
 
 
 def prepare(architecture: Architecture, workload: Workload, request: Request) -> Runner:

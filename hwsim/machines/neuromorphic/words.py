@@ -24,7 +24,7 @@ def describe(machine: Machine) -> list[str]:
     lines = [
         f"{_plural(placement.cores, 'core')} of {core['neurons']:,} neurons, {placement.mapped} in use; {kind}; "
         f"{_SYNC[machine.sync]}",
-        f"F: {core['group']}; spikes are chosen by a {machine.architecture.components['scheduler'].class_name}",
+        _groups(machine),
     ]
     chip, network = setup.chip, machine.network
     for number, layer in enumerate(machine.stored.layers):
@@ -38,6 +38,13 @@ def describe(machine: Machine) -> list[str]:
         mean, most = 100 * float(np.mean(used)), 100 * float(used.max())
         lines.append(f"synapse memory of cores in use: {mean:.0f} % full on average, {most:.0f} % at most")
     return [*lines, *machine.rounding]
+
+
+def _groups(machine: Machine) -> str:
+    if machine.sync != "asynchronous":
+        return "a turn takes and sends all spikes of its phase; core.group acts without synchronisation only"
+    scheduler = machine.architecture.components["scheduler"].class_name
+    return f"F: {machine.parameter('core', 'group')}; spikes are chosen by a {scheduler}"
 
 
 def _plural(number: int, word: str) -> str:

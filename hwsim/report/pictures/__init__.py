@@ -1,4 +1,5 @@
-"""Pictures of crossbars, drawn with matplotlib (extra ``pictures``): what arrays do to currents, codes and accuracy.
+"""Pictures, drawn with matplotlib (extra ``pictures``): what crossbar arrays do to currents, codes and accuracy, and
+what the cores of neuromorphic machines do with spikes and time.
 
 ``draw`` is all of it. Each kind is a module: ``collect`` computes numbers without matplotlib, ``paint`` draws them.
 """
@@ -17,8 +18,17 @@ KINDS = {
     "output-error": "errors of column currents and psums, before and after gain calibration",
     "adc": "use of the ADC's codes and clipping, per layer and slice",
     "array-size": "accuracy against array size, gain calibration off and per column",
+    "spike-latency": "time and spikes to the first output of a timestep, time of samples",
+    "queue-lengths": "spikes that wait in the queues of cores when a turn begins",
+    "core-time": "what each core spends its time on: turns, and what it waits for",
+    "link-load": "the network on chip with the load of its links",
+    "extra-steps": "accuracy and time against the turns after the first output spike",
 }
 """Name -> what is shown."""
+OF_ARRAYS = ("ir-drop", "output-error", "adc", "array-size")
+"""Those of crossbars."""
+OF_CORES = ("spike-latency", "queue-lengths", "core-time", "link-load", "extra-steps")
+"""Those of neuromorphic machines."""
 
 
 def draw(
@@ -37,18 +47,20 @@ def draw(
 ) -> Path:
     """Draw a picture of ``KINDS`` into the file ``output`` (png, svg or pdf by its ending); returns the file.
 
-    ``layer``: of ir-drop and output-error (default: the first one with the fullest array), or the only one of adc.
-    ``samples``: whose spikes adc and output-error look at, and the first of which ir-drop looks at; ``accuracy``: test
-    images of array-size. The same inputs give the same bytes with the same matplotlib. Raises SpecError for the user's
+    ``layer``: of ir-drop and output-error (default: the first one with the fullest array), or the only one of adc and
+    queue-lengths.
+    ``samples``: whose spikes the picture looks at (ir-drop: the first one); ``accuracy``: test images of array-size and
+    extra-steps. The same inputs give the same bytes with the same matplotlib. Raises SpecError for the user's
     mistakes, with nothing written.
     """
     if kind not in KINDS:
         raise SpecError(Problem("picture", f"unknown kind '{kind}'", did_you_mean(kind, KINDS, "Kinds")))
     from hwsim.report.pictures import canvas
+    from hwsim.report.pictures.core_subject import CoreSubject
     from hwsim.report.pictures.subject import Subject
 
     canvas.check(output)
-    subject = Subject(
+    subject = (CoreSubject if kind in OF_CORES else Subject)(
         str(architecture), str(workload), tuple(overrides), layer, samples, accuracy, timesteps, seed, progress
     )
     module = import_module(f"{__name__}.{kind.replace('-', '_')}")
