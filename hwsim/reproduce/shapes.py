@@ -19,7 +19,7 @@ def layers(workload: str) -> tuple[LayerShape, ...]:
     return layer_shapes(workloads.load(workload).weighted)
 
 
-PARTS = ("sata", "spikesim", "robustness", "resparc", "layer_sync")
+PARTS = ("sata", "spikesim", "robustness", "resparc", "layer_sync", "sync_price")
 """Files of published numbers, ``published_<part>.yaml``."""
 
 
