@@ -46,7 +46,7 @@ def registry() -> dict[str, Target]:
     from hwsim.reproduce import early_exit, exit_machine, figures, lif, machine, table_two, tool_runs
     from hwsim.reproduce import crossbar_machine, dynamic_crossbar, edp, encoding, lif_area, resparc, spikesim_table  # isort: skip
 
-    from hwsim.reproduce import layer_sync, robustness  # isort: skip
+    from hwsim.reproduce import layer_sync, robustness, sync_price  # isort: skip
 
     systolic = (table_two, tool_runs, figures, lif, early_exit, exit_machine, machine)
     crossbar = (spikesim_table, crossbar_machine, dynamic_crossbar, encoding)
@@ -56,6 +56,7 @@ def registry() -> dict[str, Target]:
     found += robustness.targets()
     found += resparc.targets()
     found += layer_sync.targets()
+    found += sync_price.targets()
     groups = list(dict.fromkeys(target.group for target in found))
     found.sort(key=lambda target: groups.index(target.group))
     ids = [target.id for target in found]

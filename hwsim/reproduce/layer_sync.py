@@ -9,11 +9,13 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from hwsim.reproduce import layer_sync_groups
-from hwsim.reproduce.layer_sync_claims import ONE, ROWS, STATEMENTS, WORDS, row, table
-from hwsim.reproduce.layer_sync_runs import METHODS, SAMPLES, Study, file_of, seeds_of
+import numpy as np
+
+from hwsim.reproduce import layer_sync_cifar, layer_sync_groups, layer_sync_trainings
+from hwsim.reproduce.layer_sync_claims import ONE, ROWS, STATEMENTS, WORDS, in_words, row, table
+from hwsim.reproduce.layer_sync_runs import METHODS, SAMPLES, Study, file_of, frames, seeds_of
 from hwsim.reproduce.layer_sync_seen import PERCENT, Cell, Cells, Statement, column, mean, median, ratio
-from hwsim.reproduce.shapes import layers, number, published
+from hwsim.reproduce.shapes import number, published
 from hwsim.reproduce.target import Beside, Measured, Target, Tolerance
 
 ARCHITECTURE = "ubrain"
@@ -22,7 +24,6 @@ PRICED = ("core", "synapse")
 UJ, TEN_THOUSAND = 1e6, 1e4
 ENERGY = Tolerance("relative", 1e-3)
 NONE = Tolerance("absolute", 0.0)
-VGG7 = "vgg7_cifar10"
 CHANCE = "no tolerance: other data than the paper's, a value near its own would be chance"
 UNITS = (
     "units recovered: operations in 1e4 and energy in uJ, per sample; density summed over the timesteps",
@@ -43,18 +44,14 @@ def targets() -> list[Target]:
     for key, study in studies.items():
         made.append(_overview_target(key, study))
         made += [_statement_target(key, study, statement) for statement in STATEMENTS]
-    return [*made, *layer_sync_groups.targets(SAMPLES), _cifar_target()]
+    made += [*layer_sync_groups.targets(SAMPLES), *layer_sync_trainings.targets(SAMPLES)]
+    return [*made, *layer_sync_cifar.targets(SAMPLES)]
 
 
 def sets() -> dict[str, Any]:
     """Published data sets."""
     found: dict[str, Any] = published("layer_sync")["sets"]
     return found
-
-
-def _words(name: str) -> str:
-    """'layered-rs' -> 'layered -> RS'."""
-    return " -> ".join(WORDS.get(part, part) for part in name.split("-"))
 
 
 # --- table 3 ---------------------------------------------------------------------------------------------------------
@@ -64,7 +61,7 @@ def _energy_target(key: str, name: str) -> Target:
     data = sets()[key]
     return Target(
         f"layer-sync.energy.{key}.{name}", published("layer_sync")["paper"], "table 3",
-        f"energy per sample, {data['name']}, {_words(name)}", number(data["rows"][name]["energy"]), "uJ", ENERGY,
+        f"energy per sample, {data['name']}, {in_words(name)}", number(data["rows"][name]["energy"]), "uJ", ENERGY,
         functools.partial(energy, key, name), architecture=ARCHITECTURE,
         options="no run: density of table 2, price of a synaptic operation", assumptions=UNITS,
     )  # fmt: skip
@@ -136,15 +133,22 @@ def overview(key: str, study: Study) -> Measured:
     from hwsim.machines.neuromorphic.measures import published_operations  # lazy: kernels
 
     held = {statement.key: statement.ask(study).holds for statement in STATEMENTS}
-    data, rows = sets()[key], []
+    data, rows, timesteps = sets()[key], [], frames(study.data, study.samples)[0].shape[1]
     for name, theirs in data["rows"].items():
-        runs, words = row(study, name), _words(name)
+        runs, words = row(study, name), in_words(name)
         rows += [Beside(f"accuracy, {words}", PERCENT * theirs["accuracy"], PERCENT * mean(runs, "right"), "%"),
                  Beside(f"density, {words}", theirs["density"], mean(runs, "density"), "1"),
+                 Beside(f"density per timestep, {words}", _per_timestep(data, theirs["density"]),
+                        mean(runs, "density") / timesteps, "1"),
                  Beside(f"synaptic operations as they count, {words}", TEN_THOUSAND * theirs["operations"],
                         published_operations(mean(runs, "density"), data["sizes"]), "1")]  # fmt: skip
     rows += [Beside(f"{name}: holds", None, float(holds), "1") for name, holds in held.items()]
     return Measured(sum(held.values()), beside=(*rows, *table(study)))
+
+
+def _per_timestep(data: dict[str, Any], density: float) -> float | None:
+    """Theirs, where the number of their timesteps is known."""
+    return density / data["timesteps"] if data["timesteps"] else None
 
 
 # --- headlines -------------------------------------------------------------------------------------------------------
@@ -175,6 +179,7 @@ def headline(name: str, studies: tuple[Study, ...]) -> Measured:
             label, values = f"{study.data}, {word} -> {word}", _gains(name, study, method)
             found[label] = next(iter(values.values()))
             rows += [Beside(f"{label}: {what}", None, value, HEADLINES[name][1]) for what, value in values.items()]
+            rows += _each(name, study, method, label)
     if name != "latency":
         rows += [line for key in sets() for line in _printed(name, key)]
     best = max(found.values())
@@ -201,6 +206,15 @@ def _gains(name: str, study: Study, method: str) -> dict[str, float]:
     }
 
 
+def _each(name: str, study: Study, method: str, label: str) -> list[Beside]:
+    """The first of the gains seed by seed: its standard deviation, least and most; nothing of a single seed."""
+    if len(study.seeds) < 2:
+        return []
+    each = [next(iter(_gains(name, study._replace(seeds=(seed,)), method).values())) for seed in study.seeds]
+    found = {"spread of seeds": float(np.std(each, ddof=1)), "least": min(each), "most": max(each)}
+    return [Beside(f"{label}: {what}", None, value, HEADLINES[name][1]) for what, value in found.items()]
+
+
 def _printed(name: str, key: str) -> list[Beside]:
     """The same from table 2."""
     printed, rows = cells(key), []
@@ -209,37 +223,3 @@ def _printed(name: str, key: str) -> list[Beside]:
         value = PERCENT * (1 - own.density / layered.density if name == "spikes" else own.accuracy - layered.accuracy)
         rows.append(Beside(f"table 2, {sets()[key]['name']}, {word}", value, None, HEADLINES[name][1]))
     return rows
-
-
-# --- CIFAR-10 --------------------------------------------------------------------------------------------------------
-
-
-def _cifar_target() -> Target:
-    return Target(
-        "layer-sync.cifar10", published("layer_sync")["paper"], "section 4.6, fig. 7", "density of a VGG-7-like "
-        "network on CIFAR-10, layered -> layered", published("layer_sync")["cifar10"]["layered-layered"]["density"],
-        "1", NONE, cifar10, workload=VGG7, options="no run",
-        assumptions=(
-            "not measured: no network for CIFAR-10 trained in these ways is shipped; table 3 has no row of it, and the "
-            "mean fan-out of its layers would not price convolutions",
-            "why its density is 400 times below the others: it is per neuron and sample, where the sample is one "
-            "timestep (at most one spike) instead of ten and more, and the convolutions have hundreds of thousands of "
-            "hidden neurons instead of 192 or 384; in spikes per sample it is of the others' size (beside)",
-            "layers of the VGG-7-like network assumed: they stand in a figure only",
-        ),
-    )  # fmt: skip
-
-
-def cifar10() -> Measured:
-    """Nothing measured: the printed densities as spikes per sample."""
-    neurons = sum(layer.M * layer.P for layer in layers(VGG7)[:-1])
-    rows = [Beside("hidden neurons of the assumed network", None, float(neurons), "1")]
-    for name, theirs in published("layer_sync")["cifar10"].items():
-        spikes, words = theirs["density"] * neurons, _words(name)
-        rows += [Beside(f"accuracy, {words}", PERCENT * theirs["accuracy"], None, "%"),
-                 Beside(f"density, {words}", theirs["density"], None, "1"),
-                 Beside(f"that density x neurons, {words}", spikes, None, "spikes")]  # fmt: skip
-    for data in sets().values():
-        density, hidden = data["rows"]["layered-layered"]["density"], sum(data["sizes"][:-1])
-        rows.append(Beside(f"the same, {data['name']}, layered -> layered", density * hidden, None, "spikes"))
-    return Measured(None, beside=tuple(rows))

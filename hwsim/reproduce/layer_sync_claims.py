@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 
-from hwsim.reproduce.layer_sync_runs import LAYERED, MS, RS, TRACED, Evaluation, Inference, Study
+from hwsim.reproduce.layer_sync_runs import ADDED, LAYERED, MS, RS, TRACED, Evaluation, Inference, Study
 from hwsim.reproduce.layer_sync_seen import (
     ERRORS,
     PERCENT,
@@ -87,7 +87,17 @@ def _recovery(study: Study) -> Seen:
 def _better(study: Study, one: str, other: str) -> Seen:
     """Accuracy of one of ``ROWS`` over that of another, in points."""
     found, rows = points(study, row(study, one), row(study, other))
+    if one == "rs-rs":
+        added = difference(study.added(*ROWS[one]), column(row(study, other), "right"))
+        label = f"{ADDED} runs of a sample in other random orders, output spikes added"
+        rows += [Beside(f"{label}, over {in_words(other)}", None, PERCENT * added.mean, "points"),
+                 Beside("two standard errors of that", None, PERCENT * ERRORS * added.error, "points")]  # fmt: skip
     return Seen(PERCENT * found.mean, found.more, tuple(rows))
+
+
+def in_words(name: str) -> str:
+    """'layered-rs' -> 'layered -> RS'."""
+    return " -> ".join(_trained(part) for part in name.split("-"))
 
 
 def _first_output(study: Study, method: str) -> Seen:

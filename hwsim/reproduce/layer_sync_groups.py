@@ -1,6 +1,6 @@
 """Group sizes in training and inference (fig. 7, appendices A.7 and A.8 of the layer synchronisation paper).
 
-Asked of the networks for ``sequences``, the only ones trained with three groups; one seed each.
+Asked of the networks for ``sequences``, the only ones trained with three groups.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.reproduce.layer_sync_runs import ALL, GROUP, LAYERED, Inference, Study, file_of
-from hwsim.reproduce.layer_sync_seen import PERCENT, column, difference, mean, points
+from hwsim.reproduce.layer_sync_runs import ALL, GROUP, LAYERED, Inference, Study, file_of, seeds_of
+from hwsim.reproduce.layer_sync_seen import PERCENT, column, difference, mean, points, spread
 from hwsim.reproduce.shapes import published
 from hwsim.reproduce.target import Beside, Measured, Target, Tolerance
 
@@ -29,45 +29,46 @@ WORDS = {"rs": "RS", "ms": "MS"}
 DOUBLE = (1.5, 2.5)
 """What counts as 'approximately double'."""
 NONE = Tolerance("absolute", 0.0)
-ONE_SEED = "one training per group: their spread is not known; two trainings at F 8 differ by as much as groups do"
 
 
 def targets(samples: int) -> list[Target]:
-    """Accuracy over the group in training, the cost of halving it, and what cannot be asked."""
-    common: dict[str, Any] = {"paper": published("layer_sync")["paper"], "unit": "points", "tolerance": NONE,
-                              "published": None, "quick": False}  # fmt: skip
-    study = Study(DATA, samples)
-    made = [
-        Target(f"layer-sync.group-{method}", place="section 4.6, fig. 7, appendix A.7", run=functools.partial(
-                   group_accuracy, study, method), what=f"accuracy of networks trained at F 4 over those at F 16, both "
-               f"{word} at F {GROUP}", workload=_files([method]), options=f"sequences, {samples} test samples",
-               assumptions=(f"trend: accuracy under asynchronous inference (F {GROUP}) rises from 16 to 8 to 4, its "
-                            "ends more than two standard errors apart", ONE_SEED), **common)
-        for method, word in WORDS.items()
-    ]  # fmt: skip
-    cost = published("layer_sync")["halving"]
-    common |= {"published": cost, "unit": "1"}
+    """Accuracy over the group in training, and the cost of halving it."""
+    common: dict[str, Any] = {"paper": published("layer_sync")["paper"], "tolerance": NONE, "quick": False}
+    rising = (
+        f"trend: accuracy under asynchronous inference (F {GROUP}) rises from 16 to 8 to 4, its ends more than two "
+        "standard errors apart"
+    )
+    made = []
+    for method, word in WORDS.items():
+        study, beside = study_of(samples, method)
+        made.append(
+            Target(f"layer-sync.group-{method}", place="section 4.6, fig. 7, appendix A.7", published=None,
+                   unit="points", run=functools.partial(group_accuracy, study, method), assumptions=(rising, beside),
+                   what=f"accuracy of networks trained at F 4 over those at F 16, both {word} at F {GROUP}",
+                   workload=_files(study, [method]), options=f"sequences, {samples} test samples", **common)
+        )  # fmt: skip
+    study, beside = study_of(samples, *WORDS)
     made.append(
-        Target("layer-sync.group-cost", place="section 4.6, appendix A.8", what="cost of training when the group is "
-               "halved, as forward steps per timestep, RS", run=functools.partial(group_cost, study),
-               workload=_files(["rs"]), options="sequences; until done, as in training; mean of 16 -> 8 and 8 -> 4",
+        Target("layer-sync.group-cost", place="section 4.6, appendix A.8", published=published("layer_sync")["halving"],
+               unit="1", what="cost of training when the group is halved, as forward steps per timestep, RS",
+               run=functools.partial(group_cost, study), workload=_files(study, list(WORDS)),
+               options="sequences; until done, as in training; mean of 16 -> 8 and 8 -> 4",
                assumptions=("time and memory are linear in the number of forward steps (section 3.2.1)",
-                            f"trend: about double, {DOUBLE[0]:g} to {DOUBLE[1]:g}, for both halvings", ONE_SEED),
+                            f"trend: about double, {DOUBLE[0]:g} to {DOUBLE[1]:g}, for both halvings", beside),
                **common)
-    )  # fmt: skip
-    common |= {"published": None}
-    made.append(
-        Target("layer-sync.stalling", place="appendix A.7", what="training stalls at very small F or without noise",
-               run=stalling, workload=_files(["rs", "ms"]), assumptions=(
-                   "not measured: no network trained below F 4, without momentum noise or with another refractory "
-                   "dropout is shipped; beside it, the last epoch of those that are",), **common)
     )  # fmt: skip
     return made
 
 
-def _files(methods: list[str]) -> str:
-    names = [name for method in methods for name in TRAINED[method].values()]
-    return " and ".join(file_of(DATA, name) for name in dict.fromkeys(names))
+def study_of(samples: int, *methods: str) -> tuple[Study, str]:
+    """The study of all seeds that were trained with every group, and what to say of them."""
+    seeds = seeds_of(DATA, tuple(name for method in methods for name in TRAINED[method].values()))
+    return Study(DATA, samples, seeds), f"trainings per group: {len(seeds)}, seeds {', '.join(map(str, seeds))}"
+
+
+def _files(study: Study, methods: list[str]) -> str:
+    names = dict.fromkeys(name for method in methods for name in TRAINED[method].values())
+    return " and ".join(file_of(DATA, name, seed) for seed in study.seeds for name in names)
 
 
 def group_accuracy(study: Study, method: str) -> Measured:
@@ -82,6 +83,9 @@ def group_accuracy(study: Study, method: str) -> Measured:
             for group in TESTED:
                 value = scale * mean(study.runs(name, Inference(method, group)), field)
                 rows.append(Beside(f"{what}, trained {label}: run at F {group or 'all'}", None, value, unit))
+            if what == "accuracy" and len(study.seeds) > 1:
+                apart_seeds = scale * spread(study.runs(name, Inference(method)), field)
+                rows.append(Beside(f"accuracy, trained {label}: spread of seeds at F {GROUP}", None, apart_seeds, unit))
             layered = scale * mean(study.runs(name, LAYERED), field)
             rows.append(Beside(f"{what}, trained {label}: run layered", None, layered, unit))
     for label, name in names.items():
@@ -117,17 +121,6 @@ def group_cost(study: Study) -> Measured:
                for s, g in ((4, GROUP), (GROUP, 16)))  # fmt: skip
     about = all(low <= value <= high for value in ratios["rs"])
     return Measured(float(np.mean(ratios["rs"])), trend=more and about, beside=tuple(rows))
-
-
-def stalling() -> Measured:
-    """Nothing measured: how the shipped trainings ended."""
-    rows = []
-    for method, names in TRAINED.items():
-        for group, name in names.items():
-            label, last = f"{WORDS[method]}, F {group}, last epoch", _training(name)["history"][-1]
-            rows += [Beside(f"{label}: loss", None, float(last["loss"]), "1"),
-                     Beside(f"{label}: accuracy, training", None, PERCENT * float(last["accuracy"]), "%")]  # fmt: skip
-    return Measured(None, beside=tuple(rows))
 
 
 def _seconds(name: str) -> float:

@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 METHODS = ("layered", "rs", "ms")
 DATA = ("events_digits", "sequences", "gestures")
+VARIANTS = ("rs_f2", "ms_f2", "ms_noise0", "rs_refractory0", "ms_refractory0", "rs_refractory1", "ms_refractory1")
+"""Trainings of sequences with one thing changed; all their files are in workloads/seeds."""
 SAMPLES = 500
 """Of the test set: all."""
 TRACED = 40
 """Samples whose spikes are looked at one by one."""
+ADDED = 4
+"""Runs of a sample that are added up; with 20 timesteps each, as many draws of the order as 80 timesteps have."""
 POLICIES = {"rs": "random", "ms": "momentum"}
 GROUP = 8
 ALL = 0
@@ -59,6 +63,10 @@ class Study(NamedTuple):
         """One evaluation per seed of the networks trained by ``method``."""
         return [evaluate(self.data, method, seed, inference, self.samples) for seed in self.seeds]
 
+    def added(self, method: str, inference: Inference) -> list[np.ndarray]:
+        """1.0 where the class was found [S], from the output spikes of ``ADDED`` runs in other random orders."""
+        return [_added(self.data, method, seed, inference, self.samples) for seed in self.seeds]
+
     def traces(self, method: str, inference: Inference) -> list[Traced]:
         """The same spike by spike, on fewer samples."""
         return [trace(self.data, method, seed, inference, min(self.traced, self.samples)) for seed in self.seeds]
@@ -92,21 +100,21 @@ class Traced(NamedTuple):
     """Spikes that had been sent when an output neuron first fired."""
 
 
-def seeds_of(data: str) -> tuple[int, ...]:
-    """Seed 0 and those that ``workloads/seeds`` has of all three trainings."""
+def seeds_of(data: str, methods: tuple[str, ...] = METHODS) -> tuple[int, ...]:
+    """Seeds of which all of ``methods`` are there: seed 0 of what stands beside the data, others in workloads/seeds."""
     place = folder("workloads") / "seeds"
     names = [path.stem for path in place.glob(f"{data}_*.npz")] if place.is_dir() else []
-    found = [re.fullmatch(rf"{data}_({'|'.join(METHODS)})_s(\d+)", name) for name in names]
-    by_seed: dict[int, set[str]] = {}
+    found = [re.fullmatch(rf"{data}_({'|'.join(methods)})_s(\d+)", name) for name in names]
+    by_seed: dict[int, set[str]] = {0: {method for method in methods if method not in VARIANTS}}
     for match in found:
         if match:
             by_seed.setdefault(int(match[2]), set()).add(match[1])
-    return tuple(sorted({0} | {seed for seed, methods in by_seed.items() if methods == set(METHODS)}))
+    return tuple(sorted(seed for seed, there in by_seed.items() if there == set(methods)))
 
 
 def file_of(data: str, method: str, seed: int = 0) -> str:
     """Name of a network below the folder of workloads, without ending."""
-    return f"seeds/{data}_{method}_s{seed}" if seed else f"{data}_{method}"
+    return f"seeds/{data}_{method}_s{seed}" if seed or method in VARIANTS else f"{data}_{method}"
 
 
 @functools.cache
@@ -152,6 +160,17 @@ def evaluate(data: str, method: str, seed: int, inference: Inference, samples: i
         first_output=counts.first_output[counts.first_output >= 0],
         first_correct=counts.first_correct[counts.first_correct >= 0],
     )
+
+
+@functools.cache
+def _added(data: str, method: str, seed: int, inference: Inference, samples: int) -> np.ndarray:
+    from hwsim.machines.neuromorphic.ideal import run_many  # lazy: kernels
+
+    frozen = network(data, method, seed)
+    inputs, labels = frames(data, samples)
+    settings, hidden = inference.settings(frozen.neurons), sum(frozen.sizes[:-1])
+    spikes = sum(run_many(frozen, inputs, seed=draw, **settings).counts[:, hidden:] for draw in range(ADDED))
+    return (np.asarray(spikes).argmax(axis=1) == labels).astype(np.float64)
 
 
 @functools.cache

@@ -9,12 +9,20 @@ import numpy as np
 import pytest
 
 from hwsim import reproduce
-from hwsim.reproduce import hashing, layer_sync, layer_sync_groups, layer_sync_runs
+from hwsim.reproduce import (
+    hashing,
+    layer_sync,
+    layer_sync_cifar,
+    layer_sync_groups,
+    layer_sync_runs,
+    layer_sync_trainings,
+)
+from hwsim.reproduce.layer_sync_cifar import CLAIMS
 from hwsim.reproduce.layer_sync_claims import ROWS, STATEMENTS
 from hwsim.reproduce.layer_sync_runs import DATA, LAYERED, METHODS, MS, RS, Evaluation, Inference, Study, Traced
 from hwsim.reproduce.layer_sync_seen import difference, median, medians_below
 from hwsim.reproduce.shapes import published
-from hwsim.reproduce.target import NOT_REPRODUCED, NOT_REPRODUCIBLE, REPRODUCED, TREND_ONLY, verdict
+from hwsim.reproduce.target import NOT_REPRODUCED, REPRODUCED, TREND_ONLY, Measured, verdict
 from hwsim.workload import load
 
 TARGETS = {target.id: target for target in layer_sync.targets()}
@@ -50,15 +58,48 @@ def test_a_wrong_price_or_fan_out_is_seen(monkeypatch: pytest.MonkeyPatch) -> No
     assert verdict(TARGETS[name], TARGETS[name].run()) == NOT_REPRODUCED
 
 
-def test_not_measured_is_said() -> None:
-    for name in ("layer-sync.cifar10", "layer-sync.stalling"):
-        found = TARGETS[name].run()
-        assert found.value is None and verdict(TARGETS[name], found) == NOT_REPRODUCIBLE and found.beside
-        assert any("not measured" in text for text in TARGETS[name].assumptions)
-    rows = {row.what: row for row in layer_sync.cifar10().beside}
-    assert rows["hidden neurons of the assumed network"].ours == 2 * 2**17 + 2 * 2**16 + 2 * 2**15 + 1024
-    cifar, shd = rows["that density x neurons, layered -> layered"], rows["the same, SHD, layered -> layered"]
-    assert cifar.theirs == pytest.approx(0.0089 * 459_776) and shd.theirs == pytest.approx(14.386 * 384)
+# --- CIFAR-10 --------------------------------------------------------------------------------------------------------
+
+
+def test_cifar_numbers_are_those_printed() -> None:
+    rows = {row.what: row for row in layer_sync_cifar.overview(4).beside}
+    printed = {"layered -> layered": (80.5, 0.0089), "layered -> RS": (18.3, 0.0111), "RS -> RS": (71.2, 0.0026)}
+    for words, (accuracy, density) in printed.items():
+        assert rows[f"accuracy, {words}"].theirs == pytest.approx(accuracy)
+        assert rows[f"density, {words}"].theirs == density
+        assert 0 < rows[f"density, {words}"].ours < 1  # type: ignore[operator]
+    assert rows["accuracy, MS -> MS"].theirs is None
+    assert rows["hidden neurons; of theirs assumed"].theirs == 2 * 2**17 + 2 * 2**16 + 2 * 2**15 + 1024
+    assert rows["that density x neurons, layered -> layered"].theirs == pytest.approx(0.0089 * 459_776)
+    assert rows["density x neurons, SHD, layered -> layered"].theirs == pytest.approx(14.386 * 384)
+    published_claims = {claim.key: TARGETS[f"layer-sync.cifar10.{claim.key}"].published for claim in CLAIMS}
+    assert published_claims["loss"] == pytest.approx(62.2) and published_claims["recovery"] == pytest.approx(52.9)
+
+
+def test_cifar_runs_are_those_the_files_state() -> None:
+    for training, inference in (("layered", "layered"), ("layered", "rs"), ("ms", "ms")):
+        stated = load(f"vgg7_{training}").training["inferences"][inference]
+        found = layer_sync_cifar.evaluate(training, inference, 500)
+        assert round(float(found.right.mean()), 4) == stated["accuracy"]
+        assert round(float(found.density.mean()), 4) == stated["density"]
+        assert round(float(found.operations.mean()), 4) == stated["synaptic_operations"]
+
+
+def test_cifar_claims_are_answered_from_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def made(right: float, density: float) -> layer_sync_cifar.Run:
+        hits = np.arange(100) < 100 * right
+        return layer_sync_cifar.Run(hits * 1.0, np.full(100, density), np.ones(100), np.ones(100))
+
+    runs = {("layered", "layered"): made(0.8, 0.2), ("layered", "rs"): made(0.3, 0.3), ("rs", "rs"): made(0.7, 0.1)}
+    monkeypatch.setattr(layer_sync_cifar, "evaluate", lambda training, inference, samples: runs[training, inference])
+    found = {claim.key: layer_sync_cifar.ask(claim, 100) for claim in CLAIMS}
+    assert {key: round(one.value, 6) for key, one in found.items()} == {  # type: ignore[arg-type]
+        "loss": 50, "more-spikes": 1.5, "recovery": 40, "sparser": 0.5,
+    }  # fmt: skip
+    assert all(one.trend for one in found.values())
+    runs["rs", "rs"] = made(0.31, 0.21)
+    found = {claim.key: layer_sync_cifar.ask(claim, 100) for claim in CLAIMS}
+    assert [found[key].trend for key in ("loss", "more-spikes", "recovery", "sparser")] == [True, True, False, False]
 
 
 # --- runs ------------------------------------------------------------------------------------------------------------
@@ -75,6 +116,16 @@ def test_a_file_s_own_accuracy_and_density() -> None:
             assert round(float(getattr(found, field).mean()), 4) == stated[key]
 
 
+def test_added_runs_are_right_at_least_as_often() -> None:
+    study = Study("sequences", samples=60)
+    (added,), (once,) = study.added("rs", RS), study.runs("rs", RS)
+    assert (
+        added.shape == once.right.shape and added.mean() >= once.right.mean() and not np.array_equal(added, once.right)
+    )
+    layered = study.added("rs", LAYERED)[0]
+    assert np.array_equal(layered, study.runs("rs", LAYERED)[0].right), "no chance, no difference"
+
+
 def test_seeds_are_those_with_all_three_trainings(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     seeds = tmp_path / "seeds"
     seeds.mkdir()
@@ -85,6 +136,10 @@ def test_seeds_are_those_with_all_three_trainings(tmp_path: Any, monkeypatch: py
         (seeds / f"{name}.npz").touch()
     assert layer_sync_runs.seeds_of("sequences") == (0, 12)
     assert layer_sync_runs.seeds_of("gestures") == (0,)
+    assert layer_sync_runs.seeds_of("sequences", ("rs", "rs_f4")) == (0, 3)
+    (seeds / "sequences_ms_noise0_s12.npz").touch()
+    assert layer_sync_runs.seeds_of("sequences", ("ms", "ms_noise0")) == (12,), "a variant's seed 0 is there, too"
+    assert layer_sync_runs.file_of("sequences", "ms_noise0") == "seeds/sequences_ms_noise0_s0"
     seeds.rename(tmp_path / "elsewhere")
     assert layer_sync_runs.seeds_of("sequences") == (0,), "a wheel has no seeds"
 
@@ -106,6 +161,9 @@ def test_traces_agree_with_counts() -> None:
     assert (traced.processed < counted.first_output).all(), "what was sent before is less than what was emitted by then"
     layered = layer_sync_runs.trace("events_digits", "rs", 0, LAYERED, 3)
     assert np.median(traced.currents) < np.median(layered.currents) <= 64
+    whole = layer_sync_runs.evaluate("events_digits", "rs", 0, LAYERED, 3)
+    outputs = whole.emitted.sum() - whole.density.sum() * 192
+    assert layered.processed.sum() == whole.first_output.sum() - outputs, "layered: all hidden spikes, then the outputs"
 
 
 # --- statements ------------------------------------------------------------------------------------------------------
@@ -159,9 +217,13 @@ def play(monkeypatch: pytest.MonkeyPatch, cells: dict[str, tuple[float, float, f
         fewer = 1.0 if inference.policy == "layered" else currents
         return [Traced(np.full(5, 10 * fewer), np.full(5, 3))] * len(self.seeds)
 
+    def added(self: Study, method: str, inference: Inference) -> list[np.ndarray]:
+        return [run.right for run in runs(self, method, inference)]
+
     whole = {f"{method}-{policy}" for method in METHODS for policy in METHODS}
     cells |= {name: cells["layered-layered"] for name in whole - set(cells)}
     monkeypatch.setattr(Study, "runs", runs)
+    monkeypatch.setattr(Study, "added", added)
     monkeypatch.setattr(Study, "traces", traces)
     return Study("events_digits", 200, (0, 1))
 
@@ -245,6 +307,41 @@ def test_groups_on_a_few_samples() -> None:
     assert (
         cost["RS, F 4: steps per timestep"] > cost["RS, F 8: steps per timestep"] > cost["RS, F 16: steps per timestep"]
     )
+
+
+# --- what the training is changed by ---------------------------------------------------------------------------------
+
+
+def changed(monkeypatch: pytest.MonkeyPatch, one: float, other: float, change: layer_sync_trainings.Change) -> Measured:
+    """Of accuracies made up; without the histories."""
+
+    def runs(self: Study, method: str, inference: Inference) -> list[Evaluation]:
+        return [made_up(one if method == change.one else other, 1.0, 1.0)] * len(self.seeds)
+
+    monkeypatch.setattr(Study, "runs", runs)
+    monkeypatch.setattr(layer_sync_trainings, "_course", lambda study, label, name: [])
+    return layer_sync_trainings.compare(Study("sequences", 200, (0, 1)), change)
+
+
+@pytest.mark.parametrize("change", layer_sync_trainings.CHANGES, ids=lambda change: change.key)
+def test_a_change_of_training_is_better_or_worse(
+    change: layer_sync_trainings.Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up, same, down = (changed(monkeypatch, one, 0.8, change) for one in (0.9, 0.8, 0.6))
+    assert up.value == pytest.approx(10) and down.value == pytest.approx(-20)
+    assert (up.trend, same.trend, down.trend) == (change.better, False, not change.better)
+
+
+def test_changes_on_a_few_samples() -> None:
+    for change in layer_sync_trainings.CHANGES:
+        target = TARGETS[f"layer-sync.{change.key}"]
+        assert change.one in target.workload and change.other in target.workload
+        assert {change.one, change.other} & set(layer_sync_runs.VARIANTS)
+    change = layer_sync_trainings.CHANGES[0]
+    found = layer_sync_trainings.compare(Study("sequences", 6, (0,)), change)
+    rows = {row.what: row.ours for row in found.beside}
+    assert 0 <= rows["RS F 2: run at F 2"] <= 100 and rows["RS F 8: last loss"] > 0
+    assert layer_sync_trainings.compare(Study("sequences", 6, ()), change).value is None, "a wheel may lack the files"
 
 
 # --- registry --------------------------------------------------------------------------------------------------------
