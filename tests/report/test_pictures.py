@@ -309,8 +309,8 @@ def test_captions_break_between_their_parts():
         (["ir-dorp", "spikesim", "digits_mlp"], "did you mean 'ir-drop'?"),
         (["adc", "spikesim", "digits_mlp", "--layer", "fc3"], "no layer 'fc3' on arrays\n  did you mean 'fc2'?"),
         (["adc", "spikesim", "digits_mlp", "--layer", "fc1", "--set", "mapping.linear=digital"], "no arrays"),
-        (["ir-drop", "sata", "digits_mlp"], "pictures are of the family 'crossbar', this is 'systolic'"),
-        (["ir-drop", "spikesim", "vgg9_cifar10"], "has no weights to program (shapes)"),
+        (["ir-drop", "sata", "digits_mlp"], "this picture is of the family 'crossbar', this is 'systolic'"),
+        (["ir-drop", "spikesim", "vgg9_cifar10"], "has no weights (shapes)"),
         (["adc", "spikesim", "digits_mlp", "--set", "options.converters=false"], "there are no codes to show"),
         (["adc", "spikesim", "digits_mlp", "--samples", "100000"], "--samples 100000: digits_mlp has"),
         (["ir-drop", "spikesm", "digits_mlp"], "did you mean 'spikesim'?"),
@@ -374,7 +374,7 @@ def test_a_broken_drawing_leaves_the_old_file_alone(tiny, tmp_path, monkeypatch)
 
 
 def test_draw_refuses_before_it_computes(monkeypatch):
-    monkeypatch.setattr("hwsim.report.pictures.subject.load_architecture", None)
+    monkeypatch.setattr("hwsim.report.pictures.asked.load_architecture", None)
     with pytest.raises(SpecError, match="must end in"):
         draw("adc", "spikesim", "digits_mlp", "x.gif")
     assert load("digits_mlp").kind == "network"

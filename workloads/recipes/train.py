@@ -11,11 +11,10 @@ import torch
 
 from hwsim.errors import SpecError
 from workloads.recipes import datasets, files, ship
+from workloads.recipes.command_line import SHIPPED, ended, say
 from workloads.recipes.datasets import ImageSets
 from workloads.recipes.loop import Recipe, Trainer
 from workloads.recipes.recipes import recipes
-
-SHIPPED = Path(__file__).resolve().parent.parent
 
 
 def parser() -> argparse.ArgumentParser:
@@ -79,20 +78,9 @@ def run(options: argparse.Namespace) -> None:
         say(f"{key}: " + ", ".join(f"{name} {value:.3f}" for name, value in training[key].items()))
 
 
-def say(line: str) -> None:
-    """One line on standard output, at once."""
-    print(line, flush=True)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """The command line; mistakes in the input end with 2."""
-    options = parser().parse_args(arguments)
-    try:
-        run(options)
-    except SpecError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return ended(run, parser().parse_args(arguments))
 
 
 if __name__ == "__main__":

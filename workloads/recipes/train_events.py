@@ -9,11 +9,10 @@ from pathlib import Path
 
 from hwsim.errors import SpecError
 from workloads.recipes import event_files, events, ship_events
+from workloads.recipes.command_line import SHIPPED, ended, say
 from workloads.recipes.events import EventSets
 from workloads.recipes.spiking_loop import SpikingRecipe, SpikingTrainer, with_seed
 from workloads.recipes.spiking_recipes import spiking_recipes
-
-SHIPPED = Path(__file__).resolve().parent.parent
 
 
 def parser() -> argparse.ArgumentParser:
@@ -70,20 +69,9 @@ def run(options: argparse.Namespace) -> None:
         say(f"{inference}: " + ", ".join(f"{key} {value:.4f}" for key, value in found.items()))
 
 
-def say(line: str) -> None:
-    """One line on standard output, at once."""
-    print(line, flush=True)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """The command line; mistakes in the input end with 2."""
-    options = parser().parse_args(arguments)
-    try:
-        run(options)
-    except SpecError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return ended(run, parser().parse_args(arguments))
 
 
 if __name__ == "__main__":

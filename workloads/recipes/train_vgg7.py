@@ -11,7 +11,7 @@ import torch
 
 from hwsim.errors import SpecError
 from workloads.recipes import datasets, ship_vgg7
-from workloads.recipes.train import SHIPPED, say
+from workloads.recipes.command_line import SHIPPED, ended, say
 from workloads.recipes.vgg7_loop import VGG7, Vgg7Recipe, Vgg7Trainer
 
 
@@ -64,13 +64,7 @@ def run(options: argparse.Namespace) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; mistakes in the input end with 2."""
-    options = parser().parse_args(arguments)
-    try:
-        run(options)
-    except SpecError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return ended(run, parser().parse_args(arguments))
 
 
 if __name__ == "__main__":

@@ -9,60 +9,30 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwsim.components.registry import load as load_architecture
 from hwsim.errors import Problem, SpecError, did_you_mean
-from hwsim.machines import Progress, prepare
+from hwsim.machines import prepare
 from hwsim.machines.neuromorphic.record import Record
 from hwsim.machines.neuromorphic.run import Runner
-from hwsim.machines.request import Request, simulated_set
-from hwsim.workload import load as load_workload
-from hwsim.workload.model import Workload
+from hwsim.machines.request import Request
+from hwsim.report.pictures.asked import Asked
 
 FAMILY = "neuromorphic"
 
 
 @dataclass(frozen=True)
-class CoreSubject:
-    """What was asked for. See ``hwsim.report.pictures.draw``."""
-
-    architecture: str
-    workload: str
-    overrides: tuple[str, ...] = ()
-    layer: str | None = None
-    samples: int = 1
-    accuracy: int = 100
-    timesteps: int | None = None
-    seed: int = 0
-    progress: Progress | None = None
-
-    def say(self, done: int, total: int, what: str) -> None:
-        """Report progress."""
-        if self.progress:
-            self.progress(done, total, what)
+class CoreSubject(Asked):
+    """A picture of cores."""
 
     def prepared(self, *more: str) -> Runner:
         """The machine with further overrides. Raises SpecError for other families, and as a simulation would."""
-        spec = load_architecture(self.architecture, (*self.overrides, *more))
-        if spec.family != FAMILY:
-            hint = "Shipped: seneca, loihi, speck, ... (hwsim list architectures)."
-            text = f"this picture is of the family '{FAMILY}', this is '{spec.family}'"
-            raise SpecError(Problem(self.architecture, text, hint))
-        made = prepare(spec, self._network(), Request(self.samples, self.timesteps, None, "pass", False, self.seed))
+        spec = self.machine(FAMILY, "seneca, loihi, speck, ... (hwsim list architectures)", more)
+        made = prepare(spec, self.network, Request(self.samples, self.timesteps, None, "pass", False, self.seed))
         assert isinstance(made, Runner)
         names = [layer.name for layer in made.machine.stored.layers]
         if self.layer is not None and self.layer not in names:
             hint = did_you_mean(self.layer, names, "Layers")
             raise SpecError(Problem("--layer", f"{made.workload.name} has no layer '{self.layer}'", hint))
         return made
-
-    def _network(self) -> Workload:
-        net = load_workload(self.workload)
-        if net.kind != "network":
-            raise SpecError(Problem(self.workload, f"has no weights ({net.kind}); pictures need a network"))
-        have = len(simulated_set(net))
-        if not 1 <= self.samples <= have:
-            raise SpecError(f"--samples {self.samples}: {net.name} has {have} samples")
-        return net
 
     def records(self, runner: Runner) -> Iterator[Record]:
         """What the samples did, at depth ``pass``."""

@@ -8,58 +8,25 @@ from functools import cached_property
 
 import numpy as np
 
-from hwsim.components.registry import load as load_architecture
 from hwsim.errors import Problem, SpecError, did_you_mean
-from hwsim.machines import Progress, prepare
+from hwsim.machines import prepare
 from hwsim.machines.crossbar.mapping import Placed
 from hwsim.machines.crossbar.programmed import LayerArrays
 from hwsim.machines.crossbar.run import Runner
-from hwsim.machines.request import Request, simulated_set
+from hwsim.machines.request import Request
 from hwsim.network.spikes import Recorded, Spikes
-from hwsim.workload import load as load_workload
-from hwsim.workload.model import Workload
+from hwsim.report.pictures.asked import Asked
 
 FAMILY = "crossbar"
 
 
 @dataclass(frozen=True)
-class Subject:
-    """What was asked for; everything else is found when first needed. See ``hwsim.report.pictures.draw``."""
-
-    architecture: str
-    workload: str
-    overrides: tuple[str, ...] = ()
-    layer: str | None = None
-    samples: int = 1
-    accuracy: int = 100
-    timesteps: int | None = None
-    seed: int = 0
-    progress: Progress | None = None
-
-    def say(self, done: int, total: int, what: str) -> None:
-        """Report progress."""
-        if self.progress:
-            self.progress(done, total, what)
-
-    @cached_property
-    def network(self) -> Workload:
-        """The workload. Raises SpecError where it has no weights, or fewer samples than asked for."""
-        net = load_workload(self.workload)
-        if net.kind != "network":
-            raise SpecError(Problem(self.workload, f"has no weights to program ({net.kind}); pictures need a network"))
-        have = len(simulated_set(net))
-        if not 1 <= self.samples <= have:
-            raise SpecError(f"--samples {self.samples}: {net.name} has {have} samples")
-        return net
+class Subject(Asked):
+    """A picture of crossbars; everything is found when first needed."""
 
     def prepared(self, *more: str) -> Runner:
         """The machine with further overrides. Raises SpecError for other families, and as a simulation would."""
-        spec = load_architecture(self.architecture, (*self.overrides, *more))
-        if spec.family != FAMILY:
-            hint = "Shipped: spikesim."
-            raise SpecError(
-                Problem(self.architecture, f"pictures are of the family '{FAMILY}', this is '{spec.family}'", hint)
-            )
+        spec = self.machine(FAMILY, "spikesim", more)
         made = prepare(spec, self.network, Request(samples=self.samples, timesteps=self.timesteps, seed=self.seed))
         assert isinstance(made, Runner)
         return made
